@@ -1,0 +1,43 @@
+// A folder that appears whole or not at all: it is filled under a temporary name beside its place and renamed.
+// A run that is killed leaves the temporary; the next run for the same place recognises it by its lock and removes it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace prunenet {
+
+class OutputFolder {
+ public:
+  /// Prepares `target`. Throws kExists when it exists and `overwrite` is false, when it is something other than a
+  /// checkpoint folder, or when another process is writing it; kIo when its parent cannot be written.
+  OutputFolder(const std::filesystem::path& target, bool overwrite);
+  /// Removes everything that was written unless `commit` was called.
+  ~OutputFolder();
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+
+  /// Where to write: files here become files of the target.
+  const std::filesystem::path& staging() const { return staging_; }
+
+  /// Throws kNoSpace, naming both numbers, when the file system has less than `needed_bytes` free.
+  void require_space(uint64_t needed_bytes) const;
+
+  /// Puts the folder in its place, replacing a former one in a single step where the file system can. Throws kExists
+  /// for what appeared there meanwhile and may not be replaced.
+  void commit();
+
+ private:
+  void check_target(bool overwrite);
+  void lock_staging();
+  void rename_into_place();
+  void close_lock() noexcept;
+  void discard() noexcept;
+
+  std::filesystem::path target_;
+  std::filesystem::path staging_;
+  int lock_descriptor_ = -1;
+  bool replaces_ = false;
+};
+
+}  // namespace prunenet

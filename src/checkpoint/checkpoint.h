@@ -1,0 +1,77 @@
+// A checkpoint as Hugging Face writes it: a folder with config.json, one safetensors file or several with an index, and
+// the files of the tokenizer. What the tensors mean is the business of the model room.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "checkpoint/safetensors.h"
+
+namespace prunenet {
+
+class Checkpoint {
+ public:
+  struct Entry {
+    StoredTensor stored;
+    size_t shard = 0;  // which file
+  };
+
+  /// Opens and validates everything but the values of the weights. Throws kNotFound (no folder, no config, no weights,
+  /// a shard that the index names), kFormat, kMismatch (index and shards disagree), kUnsupported (only weights of
+  /// another format). Files outside the folder are never read: an index naming a path, or a symlink that leaves the
+  /// folder, is refused; links of the Hugging Face cache (`../../blobs/...`) are followed.
+  explicit Checkpoint(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  /// config.json, byte for byte.
+  const std::string& config_text() const { return config_text_; }
+
+  /// All tensors in the order in which they are stored: shard by shard, byte by byte.
+  const std::vector<Entry>& tensors() const { return tensors_; }
+  /// The tensor of that name, or nullptr.
+  const Entry* find(const std::string& name) const;
+  /// The tensor of that name; throws kMismatch when there is none.
+  const Entry& at(const std::string& name) const;
+
+  /// The stored bytes of a tensor, in the mapping.
+  std::span<const std::byte> bytes(const Entry& entry) const { return shards_[entry.shard].bytes(entry.stored); }
+  /// Lets the memory of a tensor's pages go; see MappedFile::release.
+  void release(const Entry& entry) const;
+  /// "model-00001-of-00002.safetensors: tensor 'x'": for errors.
+  std::string where(const Entry& entry) const;
+
+  /// Bytes of all tensors together, without headers.
+  uint64_t tensor_bytes() const;
+  /// SHA-256 over the headers of all shards, in order: identifies names, types, shapes and layout of the weights.
+  std::string header_hash() const;
+  /// Metadata of the first shard (`"format": "pt"` and what else its writer noted).
+  const std::map<std::string, std::string>& metadata() const { return shards_.front().header().metadata; }
+
+  /// A top-level file of the folder that a pruned copy needs as well.
+  struct SideFile {
+    std::string name;
+    std::filesystem::path source;  // resolved
+  };
+  struct SideFiles {
+    std::vector<SideFile> copied;       // tokenizer, generation settings, licence, code ...
+    std::vector<std::string> left_out;  // weights in other formats, sub-folders, hidden files
+  };
+  /// Everything in the folder but config.json, the safetensors files and their index. Throws kFormat for a symlink that
+  /// leaves the folder.
+  SideFiles side_files() const;
+
+ private:
+  std::filesystem::path folder_;
+  std::string config_text_;
+  std::vector<SafetensorsFile> shards_;
+  std::vector<Entry> tensors_;
+  std::map<std::string, size_t> index_;  // name -> place in tensors_
+};
+
+/// The real file behind `folder`/`name`. Throws kFormat when name is a path or a symlink that leaves the folder, and
+/// kNotFound when there is none. The links of a Hugging Face cache snapshot are allowed.
+std::filesystem::path resolve_inside(const std::filesystem::path& folder, const std::string& name);
+
+}  // namespace prunenet

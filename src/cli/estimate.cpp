@@ -1,0 +1,96 @@
+// The cost model: counts of operations and bytes over measured speeds.
+#include "cli/estimate.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/system.h"
+#include "linalg/gram.h"
+
+namespace prunenet::cli {
+namespace {
+
+// Half of the tridiagonalisation runs at memory speed: its operations count about three times (measured at n = 4096).
+constexpr double kEigenPenalty = 3;
+constexpr double kProgramBytes = 60e6;  // code, libraries, buffers
+
+template <typename Real>
+double measure_flops() {
+  const int64_t n = 768;
+  const Matrix<Real> a = Matrix<Real>::Constant(2 * n, n, Real(0.5));
+  gram_of_columns(a);  // threads and buffers come up
+  const Stopwatch watch;
+  gram_of_columns(a);
+  gram_of_columns(a);
+  return 2 * 2.0 * static_cast<double>(n * n * n) * 1.15 / watch.elapsed_s();  // 1.15: whole tiles on the diagonal
+}
+
+double measure_memory() {
+  std::vector<char> from(64u << 20, 1), to(64u << 20);
+  const Stopwatch watch;
+  std::copy(from.begin(), from.end(), to.begin());
+  return 2.0 * static_cast<double>(from.size()) / watch.elapsed_s();
+}
+
+// Into a nameless file of the same file system; where that is not possible, a common disk's speed is assumed.
+double measure_writing(std::filesystem::path folder) {
+  constexpr double kAssumed = 500e6;
+  std::error_code error;
+  while (!folder.empty() && !std::filesystem::is_directory(folder, error) && folder != folder.parent_path()) folder = folder.parent_path();
+  const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (descriptor < 0) return kAssumed;
+  const std::vector<char> block(8u << 20, 1);
+  const Stopwatch watch;
+  double written = 0;
+  for (int i = 0; i < 16 && watch.elapsed_s() < 0.3; ++i) {
+    const ssize_t count = ::write(descriptor, block.data(), block.size());
+    if (count <= 0) break;
+    written += static_cast<double>(count);
+  }
+  const double elapsed_s = watch.elapsed_s();
+  ::close(descriptor);
+  return written > 0 ? written / elapsed_s : kAssumed;
+}
+
+}  // namespace
+
+MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folder) {
+  return {f64 ? measure_flops<double>() : measure_flops<float>(), measure_memory(), measure_writing(output_folder)};
+}
+
+CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed) {
+  CostEstimate cost;
+  uint64_t largest = 0;
+  for (const auto& entry : open.checkpoint.tensors()) largest = std::max(largest, entry.stored.spec.size_bytes());
+  cost.peak_bytes = kProgramBytes + static_cast<double>(largest);
+  cost.writing_s = static_cast<double>(change.after.bytes) / speed.write_bytes_per_s +
+                   2 * static_cast<double>(change.before.bytes) / speed.memory_bytes_per_s;
+  const bool policy = selection.mask.empty() && selection.method == "prunenet";
+  if (!policy) return cost;
+
+  const double element = uses_f64(training, open.model) ? 8 : 4;
+  const double d = static_cast<double>(open.model.hidden);
+  const double episodes = selection.policy.empty() ? static_cast<double>(training.episodes) : 0;
+  double hidden_units = 0, widest_gram = 0, operations = 0, traffic = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const double f = static_cast<double>(open.model.layers[i].ffn.neurons.width), k = static_cast<double>(widths[i]);
+    const double order = std::min(f, d), kept_order = std::min(k, d);
+    const double eigen = 4.0 / 3 * kEigenPenalty;
+    const double whole = f * d * order + eigen * order * order * order;
+    const double gram = f <= d ? 0 : k <= d ? k * k * d : std::min(k, f - k) * d * d;
+    operations += whole + (episodes + 1) * (gram + eigen * kept_order * kept_order * kept_order);
+    traffic += (episodes + 1) * f * d * 10 * 4;  // load and widen twice, logits, gradient
+    hidden_units = std::max(hidden_units, f);
+    widest_gram = std::max(widest_gram, order);
+  }
+  traffic += episodes * static_cast<double>(widths.size()) * hidden_units * d * element * 7;  // AdamW: 3 read and written, P again
+  cost.training_s = operations / speed.flops_per_s + traffic / speed.memory_bytes_per_s;
+  cost.peak_bytes = kProgramBytes + element * (4 * hidden_units * d + hidden_units * d * 1.3 + 3 * widest_gram * widest_gram) +
+                    static_cast<double>(std::min(largest, static_cast<uint64_t>(hidden_units * d * 4)));
+  return cost;
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,65 @@
+// The program: lists its verbs, runs one, and turns errors into a line on stderr and an exit status
+// (0 done, 1 failed, 2 wrong usage, 130 interrupted).
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/version.h"
+#include "cli/verb.h"
+#include "linalg/blas_info.h"
+
+namespace {
+
+std::string version_text() {
+  const prunenet::BlasInfo blas = prunenet::blas_info();
+  std::string text = std::string("prunenet ") + PRUNENET_VERSION + "\nlinear algebra: " + blas.name;
+  if (!blas.is_optimised) text += "\nwarning: the reference BLAS is about a hundred times slower than OpenBLAS: install libopenblas0-openmp";
+  return text;
+}
+
+void install_signals() {
+  std::signal(SIGINT, [](int) { prunenet::request_cancel(); });
+  std::signal(SIGTERM, [](int) { prunenet::request_cancel(); });
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error of write(), reported like a full disk
+}
+
+int run(const prunenet::cli::Action& action) {
+  try {
+    action();
+    if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write the result to stdout");
+    return 0;
+  } catch (const prunenet::Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return error.code() == prunenet::ErrorCode::kCancelled ? 130 : 1;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  }
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App program{"Makes large language models smaller without calibration data, and shows what that cost.", "prunenet"};
+  program.set_version_flag("--version", version_text, "Version, and the linear algebra library in use");
+  program.require_subcommand(1);
+  program.footer("Every verb has --help with its options and an example.");
+  prunenet::cli::Action action;
+  prunenet::cli::add_inspect(program, action);
+  prunenet::cli::add_plan(program, action);
+  prunenet::cli::add_spectrum(program, action);
+  prunenet::cli::add_train(program, action);
+  prunenet::cli::add_prune(program, action);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : 2;
+  }
+  install_signals();
+  return run(action);
+}

@@ -1,0 +1,58 @@
+// prunenet plan: what a prune would reach and cost; writes nothing.
+#include <fmt/format.h>
+
+#include "cli/estimate.h"
+#include "cli/format.h"
+#include "cli/selection_options.h"
+#include "cli/sizes.h"
+
+namespace prunenet::cli {
+namespace {
+
+struct PlanOptions : CommonOptions {
+  std::string model, output;
+  SelectionOptions selection;
+  TrainingOptions training;
+};
+
+void plan(const PlanOptions& options) {
+  const auto progress = make_progress(options);
+  check_selection(options.selection);
+  const OpenModel open(options.model);
+  const auto widths = planned_widths(options.selection, open.model, *progress);
+  const SizeChange change = size_change(open, widths);
+  prepare_linear_algebra(options, *progress);
+  const auto where = options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
+  const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
+  const CostEstimate cost = estimate_cost(open, options.selection, options.training, widths, change, speed);
+  if (options.json) {
+    Json json = size_json(change);
+    json["kept_widths"] = widths;
+    json["estimated_s"] = cost.total_s();
+    json["estimated_peak_bytes"] = static_cast<int64_t>(cost.peak_bytes);
+    print_json(json);
+    return;
+  }
+  fmt::print("{}: a {} model of {} layers\n", open.name(), open.model.family, open.model.layers.size());
+  print_sizes(change, open, widths);
+  fmt::print("  time, roughly    {:>10} ({} to choose, {} to write)\n", format_duration(cost.total_s()),
+             format_duration(cost.training_s), format_duration(cost.writing_s));
+  fmt::print("  memory, roughly  {:>10}\n", format_bytes(cost.peak_bytes));
+}
+
+}  // namespace
+
+void add_plan(CLI::App& program, Action& action) {
+  auto options = std::make_shared<PlanOptions>();
+  CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost, and write nothing");
+  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  add_budget_options(*verb, options->selection);
+  add_method_options(*verb, options->selection);
+  add_training_options(*verb, options->training);
+  verb->add_option("-o,--output", options->output, "Where the output would go: its disk's speed is measured");
+  add_common_options(*verb, *options, true);
+  verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
+  verb->callback([options, &action] { action = [options] { plan(*options); }; });
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,237 @@
+// prunenet prune: choose, cut, write, report.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/system.h"
+#include "base/version.h"
+#include "cli/format.h"
+#include "cli/report_data.h"
+#include "cli/selection_options.h"
+#include "cli/sizes.h"
+#include "cli/training_output.h"
+#include "slice/slice.h"
+
+namespace prunenet::cli {
+namespace {
+
+struct PruneOptions : CommonOptions {
+  std::string model, output, report;
+  bool force = false;
+  double max_shard_gb = 5;
+  SelectionOptions selection;
+  TrainingOptions training;
+
+  std::string method_name() const { return selection.mask.empty() ? selection.method : "mask"; }
+  bool uses_policy() const { return method_name() == "prunenet"; }
+  bool trains() const { return uses_policy() && selection.policy.empty(); }
+};
+
+struct Outcome {
+  std::vector<int64_t> widths;
+  SizeChange sizes;
+  Choice choice;
+  std::vector<LayerSpectra> spectra;  // empty when nobody asked
+  bool uniform = true;
+};
+
+// What decides the result, in the words of the command line; neither threads nor paths, which do not.
+Json options_json(const PruneOptions& options, const OpenModel& open) {
+  Json json;
+  if (options.selection.ratio) json["ratio"] = *options.selection.ratio;
+  if (options.selection.mask.empty()) json["width_multiple"] = options.selection.width_multiple == 0 ? Json("auto") : Json(options.selection.width_multiple);
+  if (options.uses_policy()) json["select"] = options.selection.select;
+  if (options.trains()) {
+    json["episodes"] = options.training.episodes;
+    json["lr"] = options.training.learning_rate;
+    json["kl"] = options.training.kl;
+  }
+  if (options.uses_policy() || !options.report.empty()) {
+    json["precision"] = uses_f64(options.training, open.model) ? "f64" : "f32";
+    json["route"] = options.training.route;
+  }
+  return json;
+}
+
+Json layers_json(const OpenModel& open, const Outcome& outcome) {
+  Json layers = Json::array();
+  for (size_t l = 0; l < outcome.widths.size(); ++l) {
+    layers.push_back({{"index", l},
+                      {"width_before", open.model.layers[l].ffn.neurons.width},
+                      {"width_after", outcome.widths[l]},
+                      {"ks", outcome.spectra.empty() ? Json(nullptr) : Json(outcome.spectra[l].ks)},
+                      {"kept_rows", outcome.choice.mask.kept[l]}});
+  }
+  return layers;
+}
+
+// prunenet.json: no times, no dates, no paths, so that equal commands give equal bytes.
+std::string artefact_text(const PruneOptions& options, const OpenModel& open, const Outcome& outcome) {
+  Json json = {{"program", "prunenet"},
+               {"version", PRUNENET_VERSION},
+               {"method", options.method_name()},
+               {"seed", options.selection.seed},
+               {"options", options_json(options, open)},
+               {"source",
+                {{"name", open.name()},
+                 {"family", open.model.family},
+                 {"tensor_bytes", open.checkpoint.tensor_bytes()},
+                 {"header_sha256", open.checkpoint.header_hash()}}},
+               {"ffn_ratio_reached", outcome.sizes.ffn_ratio_reached()},
+               {"total_ratio_reached", outcome.sizes.total_ratio_reached()}};
+  if (outcome.choice.policy) {
+    Json policy = {{"parameters_sha256", policy_hash(outcome.choice.policy->network)}};
+    for (const auto& [key, value] : outcome.choice.policy->metadata) {
+      if (key.starts_with("prunenet.") && key != "prunenet.kind") policy[key.substr(9)] = value;
+    }
+    json["policy"] = std::move(policy);
+  }
+  json["layers"] = layers_json(open, outcome);
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Report make_report(const PruneOptions& options, const OpenModel& open, const Outcome& outcome, double elapsed_s) {
+  Report report;
+  report.title = fmt::format("{}, pruned by {}", open.name(), options.method_name());
+  report.model_name = open.name();
+  report.family = open.model.family;
+  report.before_label = "dense";
+  report.after_label = "pruned";
+  report.version = PRUNENET_VERSION;
+  report.options = {{"method", options.method_name()}, {"seed", std::to_string(options.selection.seed)}};
+  const Json said = options_json(options, open);
+  for (const auto& [key, value] : said.items()) {
+    report.options.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  report.options.emplace_back("time", format_duration(elapsed_s));
+  report.options.emplace_back("peak memory", format_bytes(static_cast<double>(peak_rss_bytes())));
+  report.totals = report_totals(outcome.sizes);
+  for (size_t l = 0; l < outcome.widths.size(); ++l) {
+    LayerReport layer;
+    layer.index = static_cast<int64_t>(l);
+    layer.width_before = open.model.layers[l].ffn.neurons.width;
+    layer.width_after = outcome.widths[l];
+    layer.singular_values_before = outcome.spectra[l].before;
+    layer.singular_values_after = outcome.spectra[l].after;
+    layer.ks = outcome.spectra[l].ks;
+    report.layers.push_back(std::move(layer));
+  }
+  if (outcome.choice.trained) {
+    for (size_t i = 0; i < outcome.choice.trained->episodes.size(); ++i) {
+      const EpisodeResult& episode = outcome.choice.trained->episodes[i];
+      report.episodes.push_back({static_cast<int64_t>(i), episode.avg_reward, episode.avg_ks});
+    }
+    report.best_episode = outcome.choice.trained->best_episode;
+  }
+  report.notes.push_back("The spectrum is that of each layer's gate (or fc1) matrix. A small KS says that its singular values survived; "
+                         "it says nothing about the quality of the model's text.");
+  if (!outcome.uniform) {
+    report.notes.push_back("The layers have different widths, which no stock config.json can state: stock programs will not load this folder.");
+  }
+  return report;
+}
+
+Json result_json(const PruneOptions& options, const OpenModel& open, const Outcome& outcome, double elapsed_s) {
+  Json json = {{"model", open.name()}, {"output", options.output}, {"method", options.method_name()}, {"seed", options.selection.seed}};
+  json.update(size_json(outcome.sizes));
+  json["kept_widths"] = outcome.widths;
+  if (!outcome.spectra.empty()) {
+    json["ks"] = Json::array();
+    for (const LayerSpectra& layer : outcome.spectra) json["ks"].push_back(layer.ks);
+  }
+  if (outcome.choice.trained) json["training"] = training_json(*outcome.choice.trained);
+  json["loads_in_stock_programs"] = outcome.uniform;
+  json["elapsed_s"] = elapsed_s;
+  json["peak_rss_bytes"] = peak_rss_bytes();
+  return json;
+}
+
+void print_result(const PruneOptions& options, const OpenModel& open, const Outcome& outcome, double elapsed_s) {
+  if (outcome.choice.trained) {
+    const TrainedPolicy& trained = *outcome.choice.trained;
+    const EpisodeResult& best = trained.episodes[static_cast<size_t>(trained.best_episode)];
+    fmt::print("policy trained for {} episodes; episode {} kept (mean reward {:.3f}, mean KS {:.4f})\n", trained.episodes.size(),
+               trained.best_episode, best.avg_reward, best.avg_ks);
+  }
+  fmt::print("{}: a {} model, {} layers, pruned by {}, seed {}\n", open.name(), open.model.family, open.model.layers.size(),
+             options.method_name(), options.selection.seed);
+  print_sizes(outcome.sizes, open, outcome.widths);
+  if (!outcome.spectra.empty()) {
+    double sum = 0, worst = 0;
+    for (const LayerSpectra& layer : outcome.spectra) {
+      sum += layer.ks;
+      worst = std::max(worst, layer.ks);
+    }
+    fmt::print("  {:<16} mean {:.4f}, worst {:.4f} (KS distance of each layer's singular values)\n", "spectrum",
+               sum / static_cast<double>(outcome.spectra.size()), worst);
+  }
+  fmt::print("written in {}, peak memory {}: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(peak_rss_bytes())),
+             options.output);
+  if (!options.report.empty()) fmt::print("report: {}\n", options.report);
+}
+
+void prune(const PruneOptions& options) {
+  const Stopwatch watch;
+  const auto progress = make_progress(options);
+  check_selection(options.selection);
+  if (!(options.max_shard_gb > 0)) fail(ErrorCode::kBadOption, "--max-shard-size", "must be more than 0");
+  require_report_possible(options.report, options.force);
+  const OpenModel open(options.model);
+  require_output_possible(open.checkpoint, options.output, options.force);
+
+  Outcome outcome;
+  outcome.widths = planned_widths(options.selection, open.model, *progress);
+  outcome.sizes = size_change(open, outcome.widths);
+  prepare_linear_algebra(options, *progress);
+  const auto scratch = resolved_path(options.output).parent_path();
+  outcome.choice = choose_neurons(open, options.selection, options.training, outcome.widths, scratch, *progress);
+  if (options.uses_policy() || !options.report.empty()) {
+    outcome.spectra = layer_spectra(open, outcome.choice.mask, options.training, *progress);
+  }
+
+  const SlicePlan plan = plan_slice(open.checkpoint, open.model, outcome.choice.mask);
+  outcome.uniform = plan.uniform;
+  SliceOptions slice;
+  slice.overwrite = options.force;
+  slice.max_shard_bytes = static_cast<uint64_t>(options.max_shard_gb * 1e9);
+  slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
+  if (!plan.uniform) {
+    progress->warn("the layers have different widths, which no stock config.json can state: config.json keeps the dense width and "
+                   "stock programs will not load the result; prunenet itself reads the widths from the tensors");
+  }
+  for (const std::string& name : open.checkpoint.side_files().left_out) progress->note(fmt::format("left out: {}", name));
+  write_slice(open.checkpoint, plan, options.output, slice, *progress);
+
+  const double elapsed_s = watch.elapsed_s();
+  if (!options.report.empty()) {
+    write_file_atomically(options.report, render_html(make_report(options, open, outcome, elapsed_s)), options.force);
+  }
+  if (options.json) {
+    print_json(result_json(options, open, outcome, elapsed_s));
+  } else {
+    print_result(options, open, outcome, elapsed_s);
+  }
+}
+
+}  // namespace
+
+void add_prune(CLI::App& program, Action& action) {
+  auto options = std::make_shared<PruneOptions>();
+  CLI::App* verb = program.add_subcommand("prune", "Write a smaller copy of a model: fewer FFN neurons in every layer");
+  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("-o,--output", options->output, "Folder to write; must not exist")->required();
+  add_budget_options(*verb, options->selection);
+  add_method_options(*verb, options->selection);
+  add_training_options(*verb, options->training);
+  verb->add_option("--report", options->report, "Write an HTML report to this file (computes the spectra of all layers)");
+  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")->capture_default_str();
+  verb->add_flag("--force", options->force, "Replace the output folder and the report");
+  add_common_options(*verb, *options, true);
+  verb->footer("Examples:\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --report small.html\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method product\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --policy policy.safetensors");
+  verb->callback([options, &action] { action = [options] { prune(*options); }; });
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,31 @@
+// From what a verb knows to the HTML report.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "cli/selection_options.h"
+#include "cli/sizes.h"
+#include "report/report.h"
+
+namespace prunenet::cli {
+
+/// Singular values of the policy's view of a layer, whole and of its kept rows, and their KS.
+struct LayerSpectra {
+  std::vector<double> before, after;
+  double ks = 0;
+};
+/// For every layer of the model under a mask. Warns when an eigenvalue computation did not converge.
+std::vector<LayerSpectra> layer_spectra(const OpenModel& open, const Mask& mask, const TrainingOptions& precision,
+                                        Progress& progress);
+
+/// The spectra of every layer of a model, before alone.
+std::vector<std::vector<double>> whole_spectra(const OpenModel& open, const TrainingOptions& precision, Progress& progress);
+
+Totals report_totals(const SizeChange& change);
+
+/// Throws kExists when the file exists and `overwrite` is false, kIo when its folder is missing: to be asked before work.
+/// An empty path is no report and always possible.
+void require_report_possible(const std::filesystem::path& path, bool overwrite);
+
+}  // namespace prunenet::cli

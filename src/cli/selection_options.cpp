@@ -1,0 +1,183 @@
+// Options of the selection, and the road from them to a mask.
+#include "cli/selection_options.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/version.h"
+#include "cli/format.h"
+#include "policy/prunenet_scorer.h"
+#include "selection/budget.h"
+#include "selection/scorer.h"
+
+namespace prunenet::cli {
+
+void add_training_options(CLI::App& verb, TrainingOptions& options) {
+  verb.add_option("--episodes", options.episodes, "Episodes of policy training")->capture_default_str()->check(CLI::Range(1, 1'000'000));
+  verb.add_option("--lr", options.learning_rate, "Learning rate of policy training (AdamW)")->capture_default_str()->check(CLI::PositiveNumber);
+  verb.add_flag("--kl", options.kl, "Add the published divergence from 1/2 to the policy's loss");
+  verb.add_option("--precision", options.precision, "Arithmetic of spectra and training: f32, f64, or auto (f64 up to hidden size 1024)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "f32", "f64"}));
+  verb.add_option("--route", options.route, "Singular values by Gram matrices, or directly (gesdd: slower, small values exact)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"gram", "direct"}));
+}
+
+bool uses_f64(const TrainingOptions& options, const ModelDescription& model) {
+  return options.precision == "f64" || (options.precision == "auto" && model.hidden <= 1024);
+}
+
+SpectrumRoute route_of(const TrainingOptions& options) {
+  return options.route == "direct" ? SpectrumRoute::kDirect : SpectrumRoute::kGram;
+}
+
+void add_budget_options(CLI::App& verb, SelectionOptions& options) {
+  verb.add_option("--ratio", options.ratio, "Share of FFN neurons to remove, 0 to below 1");
+  verb.add_option("--width-multiple", options.width_multiple,
+                  "Round the kept width to a multiple of this; 0: 256 for widths of 4096 and more, else 32")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str();
+}
+
+void add_method_options(CLI::App& verb, SelectionOptions& options) {
+  options.method_option =
+      verb.add_option("--method", options.method, "Who chooses the neurons: prunenet (published policy, trained on the weights), random, "
+                                                  "gate-norm, up-norm, down-norm, or product (of all norms)")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"prunenet", "random", "gate-norm", "up-norm", "down-norm", "product"}));
+  verb.add_option("--policy", options.policy, "Use this policy file (from `prunenet train`) and train none");
+  verb.add_option("--mask", options.mask, "Keep the rows listed in this JSON file; decides the width, so no --ratio");
+  options.select_option = verb.add_option("--select", options.select, "How the policy chooses: one draw (published) or its top rows")
+                              ->capture_default_str()
+                              ->check(CLI::IsMember({"sample", "top"}));
+}
+
+void check_selection(const SelectionOptions& options) {
+  const bool said_method = options.method_option != nullptr && options.method_option->count() > 0;
+  if (!options.mask.empty()) {
+    if (options.ratio) fail(ErrorCode::kBadOption, "--ratio", "the mask decides the width; give one of --mask and --ratio");
+    if (said_method || !options.policy.empty()) {
+      fail(ErrorCode::kBadOption, "--mask", "the mask chooses the neurons; --method and --policy do not go with it");
+    }
+    return;
+  }
+  if (!options.ratio) fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
+  if (!(*options.ratio >= 0 && *options.ratio < 1)) {
+    fail(ErrorCode::kBadOption, "--ratio", "is {}, expected a number from 0 up to but not including 1", *options.ratio);
+  }
+  if (!options.policy.empty() && options.method != "prunenet") {
+    fail(ErrorCode::kBadOption, "--policy", "goes with --method prunenet, not {}", options.method);
+  }
+  if (options.select_option != nullptr && options.select_option->count() > 0 && options.method != "prunenet") {
+    fail(ErrorCode::kBadOption, "--select", "goes with --method prunenet, not {}", options.method);
+  }
+}
+
+std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress) {
+  if (!options.mask.empty()) return read_mask(options.mask, model).kept_widths();
+  const std::vector<int64_t> widths = kept_widths(model, *options.ratio, options.width_multiple);
+  double before = 0, after = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    before += static_cast<double>(model.layers[i].ffn.neurons.width);
+    after += static_cast<double>(widths[i]);
+  }
+  const double reached = 1 - after / before;
+  if (std::abs(reached - *options.ratio) > 0.05) {
+    progress.warn(fmt::format("rounding to the width multiple removes {} of the neurons instead of {}; --width-multiple changes it",
+                              format_percent(reached), format_percent(*options.ratio)));
+  }
+  return widths;
+}
+
+std::string policy_hash(const PolicyNetwork<float>& network) {
+  Sha256 hash;
+  const auto add = [&](const auto& values) {
+    hash.update(std::as_bytes(std::span(values.data(), static_cast<size_t>(values.size()))));
+  };
+  add(network.p);
+  add(network.b);
+  add(network.q);
+  return hash.hex_digest();
+}
+
+namespace {
+
+template <typename Real>
+TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                         const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
+  CheckpointLayers<Real> layers(open.checkpoint, open.model);
+  TrainOptions options;
+  options.episodes = training.episodes;
+  options.adamw.learning_rate = training.learning_rate;
+  options.kl = training.kl;
+  options.seed = selection.seed;
+  options.route = route_of(training);
+  SpectrumBase<Real> spectra(scratch, options.route);
+  TrainResult<Real> result = train_prunenet<Real>(layers, widths, options, spectra, progress);
+  if (!result.converged) progress.warn("an eigenvalue computation did not converge; the rewards of this training are not exact");
+  TrainedPolicy trained;
+  trained.file.network = {result.policy.p.template cast<float>(), result.policy.b.template cast<float>(),
+                          result.policy.q.template cast<float>()};
+  trained.episodes = std::move(result.episodes);
+  trained.best_episode = result.best_episode;
+  return trained;
+}
+
+}  // namespace
+
+TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                           const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
+  const bool f64 = uses_f64(training, open.model);
+  TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, scratch, progress)
+                              : train_with<float>(open, selection, training, widths, scratch, progress);
+  trained.file.metadata = {{"prunenet.version", PRUNENET_VERSION},
+                           {"prunenet.method", "prunenet"},
+                           {"prunenet.seed", std::to_string(selection.seed)},
+                           {"prunenet.ratio", fmt::format("{}", *selection.ratio)},
+                           {"prunenet.kept_widths", fmt::format("{}", fmt::join(widths, ","))},
+                           {"prunenet.episodes", std::to_string(training.episodes)},
+                           {"prunenet.best_episode", std::to_string(trained.best_episode)},
+                           {"prunenet.learning_rate", fmt::format("{}", training.learning_rate)},
+                           {"prunenet.kl", training.kl ? "true" : "false"},
+                           {"prunenet.precision", f64 ? "f64" : "f32"},
+                           {"prunenet.route", training.route},
+                           {"prunenet.source", open.name()},
+                           {"prunenet.source_header_sha256", open.checkpoint.header_hash()}};
+  return trained;
+}
+
+Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                      const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
+  Choice choice;
+  if (!selection.mask.empty()) {
+    choice.mask = read_mask(selection.mask, open.model);
+    return choice;
+  }
+  std::unique_ptr<NeuronScorer> scorer;
+  CheckpointLayers<float> layers(open.checkpoint, open.model);
+  if (selection.method == "prunenet") {
+    if (selection.policy.empty()) {
+      choice.trained = train_policy(open, selection, training, widths, scratch, progress);
+      choice.policy = choice.trained->file;
+    } else {
+      choice.policy = load_policy(selection.policy);
+    }
+    const PolicySelect how = selection.select == "top" ? PolicySelect::kTop : PolicySelect::kSample;
+    scorer = prunenet_scorer(choice.policy->network, layers, how, selection.seed);
+  } else if (selection.method == "random") {
+    scorer = random_scorer(open.model, selection.seed);
+  } else if (selection.method == "product") {
+    scorer = product_scorer(open.checkpoint, open.model);
+  } else {
+    const NormOf which = selection.method == "gate-norm" ? NormOf::kGate : selection.method == "up-norm" ? NormOf::kUp : NormOf::kDown;
+    scorer = norm_scorer(open.checkpoint, open.model, which);
+  }
+  choice.mask = select(*scorer, widths, progress);
+  return choice;
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,68 @@
+// The options by which train, plan and prune say how much is to go and who chooses; and the choosing itself.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/verb.h"
+#include "model/mask.h"
+#include "policy/policy_file.h"
+#include "policy/trainer.h"
+
+namespace prunenet::cli {
+
+struct TrainingOptions {
+  int64_t episodes = 20;
+  double learning_rate = 1e-3;
+  bool kl = false;
+  std::string precision = "auto", route = "gram";
+};
+void add_training_options(CLI::App& verb, TrainingOptions& options);
+
+/// --precision: auto takes f64 up to hidden size 1024, f32 above.
+bool uses_f64(const TrainingOptions& options, const ModelDescription& model);
+SpectrumRoute route_of(const TrainingOptions& options);
+
+struct SelectionOptions {
+  std::optional<double> ratio;
+  int64_t width_multiple = 0;  // 0: each layer's default
+  std::string method = "prunenet", policy, mask, select = "sample";
+  uint64_t seed = 42;
+  CLI::Option* method_option = nullptr;  // to tell what the user said from the default
+  CLI::Option* select_option = nullptr;
+};
+/// --ratio, --width-multiple, --seed.
+void add_budget_options(CLI::App& verb, SelectionOptions& options);
+/// --method, --policy, --mask, --select.
+void add_method_options(CLI::App& verb, SelectionOptions& options);
+
+/// Throws kBadOption for combinations that contradict each other, before any work.
+void check_selection(const SelectionOptions& options);
+
+/// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
+/// moves the ratio by more than 5 points.
+std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress);
+
+struct TrainedPolicy {
+  PolicyFile file;
+  std::vector<EpisodeResult> episodes;
+  int64_t best_episode = 0;
+};
+/// Trains a policy on the model. `scratch` is a folder for scratch space.
+TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                           const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress);
+
+struct Choice {
+  Mask mask;
+  std::optional<TrainedPolicy> trained;     // where the method trained a policy
+  std::optional<PolicyFile> policy;         // the one that was used
+};
+Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
+                      const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress);
+
+/// SHA-256 over the parameters of a policy.
+std::string policy_hash(const PolicyNetwork<float>& network);
+
+}  // namespace prunenet::cli

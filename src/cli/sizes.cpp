@@ -1,0 +1,58 @@
+// Sizes before and after.
+#include "cli/sizes.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "cli/format.h"
+#include "slice/slice.h"
+
+namespace prunenet::cli {
+namespace {
+
+double removed(int64_t before, int64_t after) {
+  return before == 0 ? 0 : 1 - static_cast<double>(after) / static_cast<double>(before);
+}
+
+void print_row(const char* name, int64_t before, int64_t after, std::string (*format)(double)) {
+  fmt::print("  {:<16} {:>10} -> {:>10}   -{}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
+             format_percent(removed(before, after)));
+}
+
+}  // namespace
+
+double SizeChange::ffn_ratio_reached() const { return removed(before.ffn_params, after.ffn_params); }
+double SizeChange::total_ratio_reached() const { return removed(before.params, after.params); }
+
+SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths) {
+  Mask any;  // which neurons stay does not matter for the sizes
+  for (int64_t width : widths) {
+    any.kept.emplace_back(static_cast<size_t>(width));
+    std::iota(any.kept.back().begin(), any.kept.back().end(), 0);
+  }
+  return {open.size(), measure_size(open.model, plan_slice(open.checkpoint, open.model, any).tensors)};
+}
+
+Json size_json(const SizeChange& change) {
+  return {{"ffn_ratio_reached", change.ffn_ratio_reached()},
+          {"total_ratio_reached", change.total_ratio_reached()},
+          {"params_before", change.before.params},
+          {"params_after", change.after.params},
+          {"ffn_params_before", change.before.ffn_params},
+          {"ffn_params_after", change.after.ffn_params},
+          {"flops_per_token_before", change.before.flops_per_token},
+          {"flops_per_token_after", change.after.flops_per_token},
+          {"bytes_before", change.before.bytes},
+          {"bytes_after", change.after.bytes}};
+}
+
+void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths) {
+  fmt::print("  {:<16} {:>10} -> {:>10}\n", "FFN width", format_widths(open.model.ffn_widths()), format_widths(widths));
+  print_row("FFN parameters", change.before.ffn_params, change.after.ffn_params, format_count);
+  print_row("all parameters", change.before.params, change.after.params, format_count);
+  print_row("FLOPs a token", change.before.flops_per_token, change.after.flops_per_token, format_count);
+  print_row("weights on disk", change.before.bytes, change.after.bytes, format_bytes);
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,24 @@
+// Before and after: parameters, bytes, operations, and the ratios that were really reached.
+#pragma once
+
+#include "cli/verb.h"
+#include "model/mask.h"
+
+namespace prunenet::cli {
+
+struct SizeChange {
+  ModelSize before, after;
+
+  double ffn_ratio_reached() const;    // share of FFN parameters removed
+  double total_ratio_reached() const;  // share of all parameters removed
+};
+
+/// The change when each layer keeps `widths` neurons.
+SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths);
+
+/// The JSON keys that plan and prune share.
+Json size_json(const SizeChange& change);
+/// The same as a table on stdout.
+void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths);
+
+}  // namespace prunenet::cli

@@ -1,0 +1,56 @@
+// What the verbs share: how a verb joins the program, the options that every verb has, and how results leave it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/progress.h"
+#include "checkpoint/checkpoint.h"
+#include "model/description.h"
+
+namespace prunenet::cli {
+
+using Json = nlohmann::ordered_json;
+
+/// What main runs once the command line is understood.
+using Action = std::function<void()>;
+
+// One file a verb.
+void add_inspect(CLI::App& program, Action& action);
+void add_plan(CLI::App& program, Action& action);
+void add_spectrum(CLI::App& program, Action& action);
+void add_train(CLI::App& program, Action& action);
+void add_prune(CLI::App& program, Action& action);
+
+/// --json, --quiet, --threads.
+struct CommonOptions {
+  bool json = false;
+  bool quiet = false;
+  int threads = 0;
+};
+void add_common_options(CLI::App& verb, CommonOptions& options, bool computes);
+
+/// Sets the threads and warns of a slow BLAS. Call before linear algebra.
+void prepare_linear_algebra(const CommonOptions& options, Progress& progress);
+
+/// The progress of a verb: bar or lines on stderr, silent with --quiet.
+std::unique_ptr<Progress> make_progress(const CommonOptions& options);
+
+/// A checkpoint with its description.
+struct OpenModel {
+  explicit OpenModel(const std::string& folder) : checkpoint(folder), model(describe_model(checkpoint)) {}
+  Checkpoint checkpoint;
+  ModelDescription model;
+
+  std::string name() const;  // the folder's own name
+  ModelSize size() const;
+  std::vector<std::string> dtypes() const;  // of the tensors, most bytes first
+};
+
+/// Prints the JSON object to stdout.
+void print_json(const Json& json);
+
+}  // namespace prunenet::cli

@@ -1,0 +1,37 @@
+// The linked BLAS, told by the symbols that only it has and by the file it was loaded from.
+#include "linalg/blas_info.h"
+
+#include <cblas.h>
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace prunenet {
+namespace {
+
+std::string loaded_from(const void* symbol) {
+  Dl_info info{};
+  if (dladdr(symbol, &info) == 0 || info.dli_fname == nullptr) return "";
+  std::error_code error;
+  const auto real = std::filesystem::canonical(info.dli_fname, error);
+  return error ? info.dli_fname : real.string();
+}
+
+}  // namespace
+
+BlasInfo blas_info() {
+  const std::string file = loaded_from(reinterpret_cast<const void*>(&cblas_sgemm));
+  const auto named = [&](const std::string& name, bool optimised) { return BlasInfo{name + " (" + file + ")", optimised}; };
+  if (void* config = dlsym(RTLD_DEFAULT, "openblas_get_config")) {
+    return named(reinterpret_cast<char* (*)()>(config)(), true);
+  }
+  if (dlsym(RTLD_DEFAULT, "MKL_Get_Max_Threads") != nullptr) return named("Intel MKL", true);
+  if (void* version = dlsym(RTLD_DEFAULT, "bli_info_get_version_str")) {
+    return named(std::string("BLIS ") + reinterpret_cast<const char* (*)()>(version)(), true);
+  }
+  if (dlsym(RTLD_DEFAULT, "ATL_buildinfo") != nullptr) return named("ATLAS", true);
+  return named("reference BLAS", false);
+}
+
+}  // namespace prunenet

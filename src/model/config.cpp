@@ -1,0 +1,66 @@
+// Config: typed access to config.json.
+#include "model/config.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace prunenet {
+namespace {
+using Json = nlohmann::json;
+constexpr int kMaxDepth = 64;  // no config nests deeper; a hostile one must not exhaust the memory
+}  // namespace
+
+Config::Config(const std::string& text, std::string where) : where_(std::move(where)) {
+  const auto bound_depth = [&](int depth, Json::parse_event_t event, Json&) {
+    if (depth > kMaxDepth && (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) {
+      fail(ErrorCode::kFormat, where_, "nested deeper than {} levels", kMaxDepth);
+    }
+    return true;
+  };
+  try {
+    json_ = Json::parse(text, bound_depth);
+  } catch (const Json::exception& error) {
+    fail(ErrorCode::kFormat, where_, "is no JSON: {}", error.what());
+  }
+  if (!json_.is_object()) fail(ErrorCode::kFormat, where_, "is not a JSON object");
+}
+
+std::optional<int64_t> Config::find_size(std::span<const std::string_view> keys) const {
+  for (std::string_view key : keys) {
+    const auto found = json_.find(key);
+    if (found == json_.end() || found->is_null()) continue;
+    const bool whole = found->is_number_integer();
+    if (!whole || *found < 1 || *found >= (int64_t{1} << 31)) {
+      fail(ErrorCode::kFormat, where_, "'{}' is {}, expected a whole number from 1 to 2147483647", key, found->dump());
+    }
+    return found->get<int64_t>();
+  }
+  return std::nullopt;
+}
+
+int64_t Config::size(std::span<const std::string_view> keys) const {
+  if (const auto value = find_size(keys)) return *value;
+  fail(ErrorCode::kFormat, where_, "lacks '{}'", fmt::join(keys, "' or '"));
+}
+
+bool Config::flag(std::string_view key, bool fallback) const {
+  const auto found = json_.find(key);
+  if (found == json_.end() || found->is_null()) return fallback;
+  if (!found->is_boolean()) fail(ErrorCode::kFormat, where_, "'{}' is {}, expected true or false", key, found->dump());
+  return found->get<bool>();
+}
+
+std::optional<std::string> Config::text(std::string_view key) const {
+  const auto found = json_.find(key);
+  if (found == json_.end() || !found->is_string()) return std::nullopt;
+  return found->get<std::string>();
+}
+
+std::optional<std::string> Config::architecture() const {
+  const auto found = json_.find("architectures");
+  if (found == json_.end() || !found->is_array() || found->empty() || !found->front().is_string()) return std::nullopt;
+  return found->front().get<std::string>();
+}
+
+}  // namespace prunenet

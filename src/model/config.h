@@ -1,0 +1,35 @@
+// Reading config.json with errors that name file, key, expected and found.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace prunenet {
+
+class Config {
+ public:
+  /// Throws kFormat when the text is not a JSON object.
+  Config(const std::string& text, std::string where);
+
+  /// The whole number of the first of `keys` that is present and not null. Throws kFormat when it is not a number in
+  /// [1, 2^31).
+  std::optional<int64_t> find_size(std::span<const std::string_view> keys) const;
+  /// The same; throws kFormat when none of `keys` is there.
+  int64_t size(std::span<const std::string_view> keys) const;
+  bool flag(std::string_view key, bool fallback) const;
+  std::optional<std::string> text(std::string_view key) const;
+  /// `architectures[0]`, or nothing.
+  std::optional<std::string> architecture() const;
+  bool has(std::string_view key) const { return json_.contains(key); }
+  const std::string& where() const { return where_; }
+
+ private:
+  nlohmann::json json_;
+  std::string where_;
+};
+
+}  // namespace prunenet

@@ -1,0 +1,60 @@
+// A family: how a config.json of one model_type spells its sizes and how its FFN tensors are named and laid out.
+// One description file each under families/; a new family is one such file and its line in the table of families.cpp.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "model/config.h"
+
+namespace prunenet {
+
+enum class FfnLayout {
+  kGated,      // gate, up, down
+  kFusedGate,  // gate and up stacked in one tensor [2F, D], gate first; down
+  kPlain,      // up (fc1), down (fc2)
+  kConv1d,     // plain, stored [in, out]
+};
+
+struct FamilySpec {
+  using Names = std::vector<std::string_view>;
+
+  std::string_view name;
+  Names model_types;  // of config.json, exact
+
+  // Keys of config.json; where several are given, the first present one counts.
+  Names hidden_keys{"hidden_size"};
+  Names layer_keys{"num_hidden_layers"};
+  Names head_keys{"num_attention_heads"};
+  Names kv_head_keys{"num_key_value_heads"};
+  Names width_keys{"intermediate_size"};
+  Names vocab_keys{"vocab_size"};
+  std::optional<int64_t> default_width_per_hidden;  // FFN width / hidden where the key is absent or null
+  int64_t (*kv_heads)(const Config&, int64_t heads) = nullptr;  // where the plain key does not tell
+
+  FfnLayout ffn = FfnLayout::kGated;
+  Names layer_prefixes{"model.layers.", "layers."};  // then "<index>."
+  std::string_view gate, up = "mlp.up_proj", down = "mlp.down_proj";  // then ".weight", ".bias"; fused: `up` is the stack
+
+  Names embeddings{"model.embed_tokens.weight", "embed_tokens.weight"};
+  Names heads{"lm_head.weight"};
+  Names buffer_suffixes{".rotary_emb.inv_freq"};
+};
+
+/// The family of a config. Throws kUnsupported naming what was found and what is supported.
+const FamilySpec& find_family(const Config& config);
+
+// The description files of families/.
+FamilySpec llama_family();
+FamilySpec mistral_family();
+FamilySpec qwen2_family();
+FamilySpec phi_family();
+FamilySpec phi3_family();
+FamilySpec opt_family();
+FamilySpec falcon_family();
+FamilySpec gpt_neox_family();
+FamilySpec gpt2_family();
+FamilySpec gemma_family();
+
+}  // namespace prunenet

@@ -1,0 +1,76 @@
+// The data a report is made of, and the one function that turns it into a page.
+// Holds: the plain structs a caller fills in, and render_html().
+// Leaves out: how the numbers were measured, and writing the page to disk.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace prunenet {
+
+/// One transformer layer's feed-forward block, before and after pruning.
+struct LayerReport {
+  /// The layer's number in the model, counted from 0.
+  int64_t index = 0;
+  /// FFN neurons. A width_before of 0 means "not known": no share kept is shown.
+  int64_t width_before = 0, width_after = 0;
+  /// Shape [n]: descending; may be empty if not computed. Values that are not finite are left out of the page's
+  /// charts and summaries (the panel says how many).
+  std::vector<double> singular_values_before;
+  /// Shape [m]: descending; may have another length than `singular_values_before`; may be empty.
+  std::vector<double> singular_values_after;
+  /// Two-sample Kolmogorov-Smirnov statistic between the two vectors above, 0..1. The page shows this number as it is
+  /// and marks the place in the curves where it is attained, unless the curves themselves have another largest gap.
+  std::optional<double> ks;
+};
+
+/// One episode of the policy's training.
+struct EpisodeReport {
+  /// The episode's number, as the trainer counts.
+  int64_t index = 0;
+  /// Mean reward over the episode's samples (no unit), and mean KS over its layers (0..1; all zero: not recorded).
+  double avg_reward = 0, avg_ks = 0;
+};
+
+/// Whole-model numbers: parameters in elements, sizes in bytes on disk, floating-point operations for one token.
+struct Totals {
+  int64_t params_before = 0, params_after = 0, ffn_params_before = 0, ffn_params_after = 0, bytes_before = 0,
+          bytes_after = 0, flops_per_token_before = 0, flops_per_token_after = 0;
+};
+
+/// Everything one page shows. All strings are plain text (UTF-8); none is trusted, all are escaped.
+struct Report {
+  /// The page's heading, e.g. "stories260K pruned by prunenet".
+  std::string title;
+  /// The source folder's name.
+  std::string model_name;
+  /// The model's architecture, e.g. "llama".
+  std::string family;
+  /// Names of the two curves, e.g. "dense" and "pruned". An empty after_label means that there is only one model: the
+  /// page then shows the "before" numbers alone, and no KS.
+  std::string before_label, after_label;
+  /// Version of the program.
+  std::string version;
+  /// Name and value, shown as a table in this order (seed, ratio, method ...).
+  std::vector<std::pair<std::string, std::string>> options;
+  /// Whole-model numbers for the tiles at the top; without them only what the layers tell is shown.
+  std::optional<Totals> totals;
+  /// Shown in this order, one panel and one table row each.
+  std::vector<LayerReport> layers;
+  /// Training history of the policy, may be empty.
+  std::vector<EpisodeReport> episodes;
+  /// The `index` of the episode whose policy was kept.
+  std::optional<int64_t> best_episode;
+  /// Sentences to show near the top (warnings and explanations).
+  std::vector<std::string> notes;
+};
+
+/// Renders one self-contained HTML5 file: no network, no script, light and dark, readable on a phone and on paper.
+/// The same report gives the same bytes. Never throws on odd numbers: NaN, infinities and empty vectors become a dash
+/// or are left out. The page stays under about 2 MB for 80 layers, whatever the length of their vectors.
+std::string render_html(const Report& report);
+
+}  // namespace prunenet

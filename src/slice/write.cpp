@@ -1,0 +1,175 @@
+// Writing a cut: untouched tensors straight from the mapping, cut ones gathered through a small buffer.
+#include <algorithm>
+#include <cstring>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/output_folder.h"
+#include "slice/slice.h"
+
+namespace prunenet {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr size_t kChunkBytes = 4u << 20;
+
+class TensorStream {
+ public:
+  TensorStream(CheckpointWriter& writer, Progress& progress) : writer_(writer), progress_(progress) {
+    buffer_.reserve(kChunkBytes);
+  }
+
+  void copy(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const auto chunk = bytes.first(std::min(kChunkBytes, bytes.size()));
+      write(chunk);
+      bytes = bytes.subspan(chunk.size());
+    }
+  }
+
+  // [outer, extent, inner bytes]: keeps some of the middle indices.
+  void gather(std::span<const std::byte> bytes, int64_t outer, int64_t extent, size_t inner, const std::vector<int64_t>& kept) {
+    const std::vector<Run> runs = runs_of(kept);
+    for (int64_t i = 0; i < outer; ++i) {
+      const std::byte* row = bytes.data() + static_cast<size_t>(i * extent) * inner;
+      if (inner == 2) {
+        gather_elements<uint16_t>(row, kept);
+      } else if (inner == 4) {
+        gather_elements<uint32_t>(row, kept);
+      } else {
+        for (const Run& run : runs) append({row + static_cast<size_t>(run.first) * inner, static_cast<size_t>(run.count) * inner});
+      }
+    }
+    flush();
+  }
+
+ private:
+  struct Run {
+    int64_t first, count;
+  };
+
+  static std::vector<Run> runs_of(const std::vector<int64_t>& kept) {
+    std::vector<Run> runs;
+    for (int64_t index : kept) {
+      if (!runs.empty() && runs.back().first + runs.back().count == index) {
+        ++runs.back().count;
+      } else {
+        runs.push_back({index, 1});
+      }
+    }
+    return runs;
+  }
+
+  // Columns of a few bytes each: one by one is faster than a copy for each run.
+  template <typename Element>
+  void gather_elements(const std::byte* row, const std::vector<int64_t>& kept) {
+    const size_t size = kept.size() * sizeof(Element);
+    if (buffer_.size() + size > kChunkBytes) flush();
+    const size_t start = buffer_.size();
+    buffer_.resize(start + size);
+    std::byte* out = buffer_.data() + start;
+    for (size_t k = 0; k < kept.size(); ++k) {
+      std::memcpy(out + k * sizeof(Element), row + static_cast<size_t>(kept[k]) * sizeof(Element), sizeof(Element));
+    }
+  }
+
+  void append(std::span<const std::byte> bytes) {
+    if (bytes.size() >= kChunkBytes / 4) {  // long runs need no second copy
+      flush();
+      copy(bytes);
+      return;
+    }
+    if (buffer_.size() + bytes.size() > kChunkBytes) flush();
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  }
+
+  void flush() {
+    if (buffer_.empty()) return;
+    write(buffer_);
+    buffer_.clear();
+  }
+
+  void write(std::span<const std::byte> chunk) {
+    throw_if_cancelled();
+    writer_.append(chunk);
+    progress_.advance(static_cast<double>(chunk.size()));
+  }
+
+  CheckpointWriter& writer_;
+  Progress& progress_;
+  std::vector<std::byte> buffer_;
+};
+
+void require_clean(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, bool is_cut) {
+  const Finiteness worst = worst_value(checkpoint.bytes(entry), entry.stored.spec.dtype);
+  if (worst == Finiteness::kNan) fail(ErrorCode::kNonFinite, checkpoint.where(entry), "holds NaN");
+  if (worst == Finiteness::kInfinity && is_cut) fail(ErrorCode::kNonFinite, checkpoint.where(entry), "holds infinity");
+}
+
+void write_tensor(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, const TensorCut& cut, TensorStream& stream) {
+  const TensorSpec& spec = entry.stored.spec;
+  const auto bytes = checkpoint.bytes(entry);
+  require_clean(checkpoint, entry, !cut.kept.empty());
+  if (cut.kept.empty()) {
+    stream.copy(bytes);
+  } else {
+    const auto axis = static_cast<size_t>(cut.axis);
+    int64_t outer = 1;
+    size_t inner = dtype_size_bytes(spec.dtype);
+    for (size_t d = 0; d < axis; ++d) outer *= spec.shape[d];
+    for (size_t d = axis + 1; d < spec.shape.size(); ++d) inner *= static_cast<size_t>(spec.shape[d]);
+    stream.gather(bytes, outer, spec.shape[axis], inner, cut.kept);
+  }
+  checkpoint.release(entry);
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  FileWriter writer(path);
+  writer.append(text);
+  writer.close();
+}
+
+uint64_t bytes_to_write(const CheckpointWriter& writer, const Checkpoint::SideFiles& side) {
+  uint64_t total = writer.total_bytes();
+  for (const auto& file : side.copied) total += fs::file_size(file.source);
+  return total;
+}
+
+}  // namespace
+
+void require_output_possible(const Checkpoint& checkpoint, const fs::path& target, bool overwrite) {
+  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
+  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
+  if (is_within(source, out)) fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
+  const OutputFolder trial(out, overwrite);
+}
+
+uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target, const SliceOptions& options,
+                     Progress& progress) {
+  require_output_possible(checkpoint, target, options.overwrite);
+  OutputFolder folder(target, options.overwrite);
+  const Checkpoint::SideFiles side = checkpoint.side_files();
+  CheckpointWriter writer(folder.staging(), plan.tensors, checkpoint.metadata(), options.max_shard_bytes);
+  folder.require_space(bytes_to_write(writer, side));
+
+  progress.begin("writing", static_cast<double>(writer.total_bytes()));
+  TensorStream stream(writer, progress);
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    write_tensor(checkpoint, checkpoint.tensors()[i], plan.cuts[i], stream);
+  }
+  writer.finish();
+  progress.end();
+
+  write_text(folder.staging() / "config.json", plan.config_text);
+  for (const auto& file : side.copied) {
+    const MappedFile source(file.source);
+    FileWriter copy(folder.staging() / file.name);
+    copy.append(source.bytes());
+    copy.close();
+  }
+  for (const auto& [name, text] : options.extra_files) write_text(folder.staging() / name, text);
+  folder.commit();
+  return writer.total_bytes();
+}
+
+}  // namespace prunenet
