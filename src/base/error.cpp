@@ -34,8 +34,31 @@ std::string_view describe(ErrorCode code) {
   return "unknown";
 }
 
+namespace {
+
+// Names in a message come from files: a zero byte would cut the text short, an escape sequence would command the
+// terminal, and a name of megabytes would bury what is said of it.
+std::string printable(const std::string& text) {
+  constexpr size_t kMaxBytes = 4000;
+  std::string safe;
+  for (char c : text) {
+    if (safe.size() >= kMaxBytes) return safe + " ...";
+    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+    if (control) {
+      safe += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+}  // namespace
+
 Error::Error(ErrorCode code, std::string where, const std::string& message)
-    : std::runtime_error(where.empty() ? message : where + ": " + message), code_(code), where_(std::move(where)) {}
+    : std::runtime_error(printable(where.empty() ? message : where + ": " + message)),
+      code_(code),
+      where_(std::move(where)) {}
 
 void fail_errno(std::string where, std::string_view action) {
   const int error = errno;

@@ -31,6 +31,7 @@ std::string_view describe(ErrorCode code);
 class Error : public std::runtime_error {
  public:
   /// `where` names the file, tensor or option; `message` says what was expected and what was found.
+  /// In the text, control characters are spelled out (\x1b) and what is longer than any sentence is cut.
   Error(ErrorCode code, std::string where, const std::string& message);
 
   ErrorCode code() const { return code_; }

@@ -40,23 +40,19 @@ bool is_there(const fs::path& path) {
 // True when the open folder is the one that has the name now: between opening and locking, its former owner may have
 // renamed or removed it.
 bool is_named(int descriptor, const fs::path& path) {
-  struct stat open {
-  }, named{};
-  return ::fstat(descriptor, &open) == 0 && ::lstat(path.c_str(), &named) == 0 && open.st_dev == named.st_dev &&
-         open.st_ino == named.st_ino;
+  struct stat held, named;
+  return ::fstat(descriptor, &held) == 0 && ::lstat(path.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
+         held.st_ino == named.st_ino;
 }
 
 }  // namespace
 
 OutputFolder::OutputFolder(const fs::path& target, bool overwrite) : target_(resolved_path(target)) {
   check_target(overwrite);
-  std::error_code error;
-  fs::create_directories(target_.parent_path(), error);
-  if (error) fail(ErrorCode::kIo, target_.parent_path().string(), "cannot create the folder: {}", error.message());
-
   staging_ = partial_path(target_);
-  lock_staging();
   try {
+    create_parents();
+    lock_staging();
     check_target(overwrite);  // again: from here on no other run can change it
     for (const auto& entry : fs::directory_iterator(staging_)) fs::remove_all(entry.path());  // left by a killed run
   } catch (const fs::filesystem_error& failure) {
@@ -73,6 +69,16 @@ void OutputFolder::check_target(bool overwrite) {
   if (!replaces_) return;
   if (!overwrite) fail(ErrorCode::kExists, target_.string(), "exists already; --force replaces it");
   require_replaceable(target_);
+}
+
+void OutputFolder::create_parents() {
+  std::error_code error;
+  const fs::path parent = target_.parent_path();
+  for (fs::path path = parent; !is_there(path) && path != path.parent_path(); path = path.parent_path()) {
+    created_parents_.push_back(path);
+  }
+  fs::create_directories(parent, error);
+  if (error) fail(ErrorCode::kIo, parent.string(), "cannot create the folder: {}", error.message());
 }
 
 void OutputFolder::lock_staging() {
@@ -95,10 +101,12 @@ OutputFolder::~OutputFolder() {
 }
 
 void OutputFolder::discard() noexcept {
-  if (lock_descriptor_ < 0) return;
   std::error_code ignored;
-  fs::remove_all(staging_, ignored);
-  close_lock();
+  if (lock_descriptor_ >= 0) {
+    fs::remove_all(staging_, ignored);
+    close_lock();
+  }
+  for (const fs::path& parent : created_parents_) ::rmdir(parent.c_str());  // deepest first; one that is in use stays
 }
 
 void OutputFolder::require_space(uint64_t needed_bytes) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <vector>
 
 namespace prunenet {
 
@@ -29,6 +30,7 @@ class OutputFolder {
 
  private:
   void check_target(bool overwrite);
+  void create_parents();
   void lock_staging();
   void rename_into_place();
   void close_lock() noexcept;
@@ -36,6 +38,7 @@ class OutputFolder {
 
   std::filesystem::path target_;
   std::filesystem::path staging_;
+  std::vector<std::filesystem::path> created_parents_;  // that were missing, deepest first
   int lock_descriptor_ = -1;
   bool replaces_ = false;
 };

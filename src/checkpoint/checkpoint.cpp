@@ -32,8 +32,9 @@ bool is_weights_file(const std::string& name) {
 }
 
 std::vector<std::string> shard_names(const fs::path& folder, std::map<std::string, std::string>& weight_map) {
-  const bool single = fs::exists(folder / kSingleFile);
-  const bool sharded = fs::exists(folder / kIndexFile);
+  std::error_code error;  // a link to itself counts as missing
+  const bool single = fs::exists(folder / kSingleFile, error);
+  const bool sharded = fs::exists(folder / kIndexFile, error);
   if (sharded && !single) {
     const fs::path index = resolve_inside(folder, std::string(kIndexFile));
     weight_map = parse_shard_index(read_text_file(index, kMaxSafetensorsHeaderBytes), (folder / kIndexFile).string());
@@ -148,9 +149,10 @@ Checkpoint::SideFiles Checkpoint::side_files() const {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
+  std::error_code error;
   for (const std::string& name : names) {
     if (name == "config.json" || is_weights_file(name) || name == "prunenet.json") continue;
-    if (name.starts_with('.') || ends_with_any(name, kOtherWeights) || !fs::is_regular_file(folder_ / name)) {
+    if (name.starts_with('.') || ends_with_any(name, kOtherWeights) || !fs::is_regular_file(folder_ / name, error)) {
       files.left_out.push_back(name);
     } else {
       files.copied.push_back({name, resolve_inside(folder_, name)});

@@ -17,11 +17,15 @@ class IndexEvents final : public Json::json_sax_t {
 
   bool start_object(size_t) override { return open(); }
   bool end_object() override { return close(); }
-  bool start_array(size_t) override { return open(); }
+  bool start_array(size_t) override {
+    if (in_map_) reject_map();
+    return open();
+  }
   bool end_array() override { return close(); }
   bool key(string_t& key) override {
     if (depth_ == 1) {
       in_map_ = key == "weight_map";
+      if (in_map_ && has_map_) fail(ErrorCode::kFormat, where_, "'weight_map' stands twice");
       has_map_ |= in_map_;
     } else if (in_map_) {
       tensor_ = key;
@@ -30,7 +34,7 @@ class IndexEvents final : public Json::json_sax_t {
   }
   bool string(string_t& value) override {
     if (!in_map_) return true;
-    if (depth_ != 2) fail(ErrorCode::kFormat, where_, "'weight_map' is not an object of texts");
+    if (depth_ != 2) reject_map();
     if (!map_.emplace(tensor_, value).second) {
       fail(ErrorCode::kFormat, where_, "tensor '{}' stands twice in the weight_map", tensor_);
     }
@@ -50,7 +54,7 @@ class IndexEvents final : public Json::json_sax_t {
  private:
   bool open() {
     if (++depth_ > 8) fail(ErrorCode::kFormat, where_, "nested deeper than any index");
-    if (in_map_ && depth_ > 2) fail(ErrorCode::kFormat, where_, "'weight_map' is not an object of texts");
+    if (in_map_ && depth_ > 2) reject_map();
     return true;
   }
   bool close() {
@@ -58,9 +62,10 @@ class IndexEvents final : public Json::json_sax_t {
     return true;
   }
   bool scalar() {
-    if (in_map_) fail(ErrorCode::kFormat, where_, "'weight_map' is not an object of texts");
+    if (in_map_) reject_map();
     return true;
   }
+  [[noreturn]] void reject_map() const { fail(ErrorCode::kFormat, where_, "'weight_map' is not an object of texts"); }
 
   std::map<std::string, std::string>& map_;
   const std::string& where_;
@@ -73,6 +78,9 @@ class IndexEvents final : public Json::json_sax_t {
 
 std::map<std::string, std::string> parse_shard_index(std::string_view text, const std::string& where) {
   std::map<std::string, std::string> map;
+  // The parser would take a zero byte for the end of the text and overlook what follows.
+  const size_t zero = text.find('\0');
+  if (zero != text.npos) fail(ErrorCode::kFormat, where, "is no JSON: zero byte at {}", zero);
   IndexEvents events(map, where);
   if (!Json::sax_parse(text.begin(), text.end(), &events)) fail(ErrorCode::kFormat, where, "is no JSON");
   if (!events.has_map() || map.empty()) fail(ErrorCode::kFormat, where, "has no 'weight_map' with tensors in it");

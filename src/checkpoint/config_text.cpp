@@ -10,10 +10,15 @@
 namespace prunenet {
 namespace {
 
+using Json = nlohmann::json;
+
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
+  void skip_byte_order_mark() {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ += 3;
+  }
   void skip_space() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
       ++at_;
@@ -56,15 +61,32 @@ struct Span {
   size_t begin, end;
 };
 
+constexpr int kMaxDepth = 64;  // no config nests deeper; a hostile one must not exhaust the memory
+
+// A real parser's word that the text is a JSON object.
+void require_object(std::string_view json, const std::string& where) {
+  const auto bound_depth = [&](int depth, Json::parse_event_t event, Json&) {
+    if (depth > kMaxDepth &&
+        (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) {
+      fail(ErrorCode::kFormat, where, "nested deeper than {} levels", kMaxDepth);
+    }
+    return true;
+  };
+  // The parser would take a zero byte for the end of the text and overlook what follows.
+  const bool whole = json.find('\0') == json.npos;
+  if (!whole || !Json::parse(json, bound_depth, false).is_object()) {
+    fail(ErrorCode::kFormat, where, "is not a JSON object");
+  }
+}
+
 }  // namespace
 
 std::string with_top_level_value(std::string_view json, std::string_view key, std::string_view value,
                                  const std::string& where) {
-  using Json = nlohmann::json;
-  const Json parsed = Json::parse(json, nullptr, false);
-  if (!parsed.is_object()) fail(ErrorCode::kFormat, where, "is not a JSON object");
+  require_object(json, where);
 
   Scanner scanner(json);
+  scanner.skip_byte_order_mark();
   scanner.skip_space();
   scanner.step();  // {
   std::optional<Span> found;

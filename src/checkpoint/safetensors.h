@@ -45,8 +45,8 @@ struct SafetensorsHeader {
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 
 /// Parses and validates. `where` names the file in errors. Throws kFormat: truncated, header length beyond the file or
-/// the limit, no JSON, unknown keys or dtypes, duplicate names, shape and bytes that disagree, offsets that overlap,
-/// leave a gap or do not end with the file. Memory: proportional to the header, whatever it says.
+/// the limit, no JSON, unknown keys, duplicate names, shape and bytes that disagree, offsets that overlap, leave a gap
+/// or do not end with the file; kUnsupported: an unknown dtype. Memory: proportional to the header, whatever it says.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, const std::string& where);
 
 /// A header's bytes (length, JSON, padded with spaces to a multiple of 8) for tensors stored in this order with no

@@ -202,6 +202,10 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, cons
   SafetensorsHeader header;
   header.header_bytes = 8 + length;
   const char* text = reinterpret_cast<const char*>(file.data() + 8);
+  // The parser would take a zero byte for the end of the text and overlook what follows.
+  const size_t zero = std::string_view(text, length).find('\0');
+  if (zero != std::string_view::npos)
+    fail(ErrorCode::kFormat, where, "the header is no JSON: zero byte at {} of it", zero);
   HeaderEvents events(header, where);
   if (!Json::sax_parse(text, text + length, &events)) fail(ErrorCode::kFormat, where, "the header is no JSON");
   require_tiling(header, file.size() - header.header_bytes, where);

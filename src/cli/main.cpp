@@ -47,7 +47,7 @@ int run(const prunenet::cli::Action& action) {
 int main(int argc, char** argv) {
   CLI::App program{"Makes large language models smaller without calibration data, and shows what that cost.", "prunenet"};
   program.set_version_flag("--version", version_text, "Version, and the linear algebra library in use");
-  program.require_subcommand(1);
+  program.require_subcommand(0, 1);  // not 1: an unknown verb would then be called a missing one, and not by its name
   program.footer("Every verb has --help with its options and an example.");
   prunenet::cli::Action action;
   prunenet::cli::add_inspect(program, action);
@@ -57,8 +57,12 @@ int main(int argc, char** argv) {
   prunenet::cli::add_prune(program, action);
   try {
     program.parse(argc, argv);
+    if (!action) throw CLI::RequiredError("A verb");
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? 0 : 2;
+  } catch (const prunenet::Error& error) {  // options that no input could make right
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 2;
   }
   install_signals();
   return run(action);

@@ -17,7 +17,6 @@ struct PlanOptions : CommonOptions {
 
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
-  check_selection(options.selection);
   const OpenModel open(options.model);
   const auto widths = planned_widths(options.selection, open.model, *progress);
   const SizeChange change = size_change(open, widths);
@@ -52,7 +51,10 @@ void add_plan(CLI::App& program, Action& action) {
   verb->add_option("-o,--output", options->output, "Where the output would go: its disk's speed is measured");
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
-  verb->callback([options, &action] { action = [options] { plan(*options); }; });
+  verb->callback([options, &action] {
+    check_selection(options->selection);
+    action = [options] { plan(*options); };
+  });
 }
 
 }  // namespace prunenet::cli

@@ -1,6 +1,8 @@
 // prunenet prune: choose, cut, write, report.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/system.h"
@@ -86,8 +88,13 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
     }
     json["policy"] = std::move(policy);
   }
-  json["layers"] = layers_json(open, outcome);
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  // A line for each layer: a person can read it, and eleven thousand rows do not make as many lines.
+  std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
+  text.resize(text.size() - 2);  // "\n}"
+  text += ",\n \"layers\": [";
+  const Json layers = layers_json(open, outcome);
+  for (size_t l = 0; l < layers.size(); ++l) text += (l == 0 ? "\n  " : ",\n  ") + layers[l].dump();
+  return text + "\n ]\n}\n";
 }
 
 Report make_report(const PruneOptions& options, const OpenModel& open, const Outcome& outcome, double elapsed_s) {
@@ -173,9 +180,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
 void prune(const PruneOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
-  check_selection(options.selection);
-  if (!(options.max_shard_gb > 0)) fail(ErrorCode::kBadOption, "--max-shard-size", "must be more than 0");
-  require_report_possible(options.report, options.force);
+  if (!options.report.empty()) require_file_possible(options.report, "report", options.force);
   const OpenModel open(options.model);
   require_output_possible(open.checkpoint, options.output, options.force);
 
@@ -183,17 +188,17 @@ void prune(const PruneOptions& options) {
   outcome.widths = planned_widths(options.selection, open.model, *progress);
   outcome.sizes = size_change(open, outcome.widths);
   prepare_linear_algebra(options, *progress);
-  const auto scratch = resolved_path(options.output).parent_path();
-  outcome.choice = choose_neurons(open, options.selection, options.training, outcome.widths, scratch, *progress);
+  RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
+  outcome.choice = choose_neurons(open, options.selection, options.training, outcome.widths, spectra, *progress);
   if (options.uses_policy() || !options.report.empty()) {
-    outcome.spectra = layer_spectra(open, outcome.choice.mask, options.training, *progress);
+    outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, *progress);
   }
 
   const SlicePlan plan = plan_slice(open.checkpoint, open.model, outcome.choice.mask);
   outcome.uniform = plan.uniform;
   SliceOptions slice;
   slice.overwrite = options.force;
-  slice.max_shard_bytes = static_cast<uint64_t>(options.max_shard_gb * 1e9);
+  slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
   slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
   if (!plan.uniform) {
     progress->warn("the layers have different widths, which no stock config.json can state: config.json keeps the dense width and "
@@ -224,14 +229,19 @@ void add_prune(CLI::App& program, Action& action) {
   add_method_options(*verb, options->selection);
   add_training_options(*verb, options->training);
   verb->add_option("--report", options->report, "Write an HTML report to this file (computes the spectra of all layers)");
-  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")->capture_default_str();
+  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
+      ->capture_default_str()
+      ->check(positive_number());
   verb->add_flag("--force", options->force, "Replace the output folder and the report");
   add_common_options(*verb, *options, true);
   verb->footer("Examples:\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --report small.html\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method product\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --policy policy.safetensors");
-  verb->callback([options, &action] { action = [options] { prune(*options); }; });
+  verb->callback([options, &action] {
+    check_selection(options->selection);
+    action = [options] { prune(*options); };
+  });
 }
 
 }  // namespace prunenet::cli

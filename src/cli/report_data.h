@@ -16,16 +16,11 @@ struct LayerSpectra {
   double ks = 0;
 };
 /// For every layer of the model under a mask. Warns when an eigenvalue computation did not converge.
-std::vector<LayerSpectra> layer_spectra(const OpenModel& open, const Mask& mask, const TrainingOptions& precision,
-                                        Progress& progress);
+std::vector<LayerSpectra> layer_spectra(const OpenModel& open, const Mask& mask, RunSpectra& spectra, Progress& progress);
 
 /// The spectra of every layer of a model, before alone.
 std::vector<std::vector<double>> whole_spectra(const OpenModel& open, const TrainingOptions& precision, Progress& progress);
 
 Totals report_totals(const SizeChange& change);
-
-/// Throws kExists when the file exists and `overwrite` is false, kIo when its folder is missing: to be asked before work.
-/// An empty path is no report and always possible.
-void require_report_possible(const std::filesystem::path& path, bool overwrite);
 
 }  // namespace prunenet::cli

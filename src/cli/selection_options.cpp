@@ -16,7 +16,9 @@ namespace prunenet::cli {
 
 void add_training_options(CLI::App& verb, TrainingOptions& options) {
   verb.add_option("--episodes", options.episodes, "Episodes of policy training")->capture_default_str()->check(CLI::Range(1, 1'000'000));
-  verb.add_option("--lr", options.learning_rate, "Learning rate of policy training (AdamW)")->capture_default_str()->check(CLI::PositiveNumber);
+  verb.add_option("--lr", options.learning_rate, "Learning rate of policy training (AdamW), up to 10")
+      ->capture_default_str()
+      ->check(positive_number() & CLI::Range(0.0, 10.0));
   verb.add_flag("--kl", options.kl, "Add the published divergence from 1/2 to the policy's loss");
   verb.add_option("--precision", options.precision, "Arithmetic of spectra and training: f32, f64, or auto (f64 up to hidden size 1024)")
       ->capture_default_str()
@@ -34,13 +36,33 @@ SpectrumRoute route_of(const TrainingOptions& options) {
   return options.route == "direct" ? SpectrumRoute::kDirect : SpectrumRoute::kGram;
 }
 
+RunSpectra::RunSpectra(const TrainingOptions& options, const ModelDescription& model, std::filesystem::path scratch)
+    : f64_(uses_f64(options, model)) {
+  std::error_code error;
+  while (!std::filesystem::is_directory(scratch, error) && scratch.has_relative_path()) scratch = scratch.parent_path();
+  if (f64_) {
+    in_f64_.emplace(scratch, route_of(options));
+  } else {
+    in_f32_.emplace(scratch, route_of(options));
+  }
+}
+
+template <>
+SpectrumBase<float>& RunSpectra::store<float>() {
+  return in_f32_.value();
+}
+template <>
+SpectrumBase<double>& RunSpectra::store<double>() {
+  return in_f64_.value();
+}
+
 void add_budget_options(CLI::App& verb, SelectionOptions& options) {
   verb.add_option("--ratio", options.ratio, "Share of FFN neurons to remove, 0 to below 1");
   verb.add_option("--width-multiple", options.width_multiple,
                   "Round the kept width to a multiple of this; 0: 256 for widths of 4096 and more, else 32")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str();
+  verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str()->check(CLI::NonNegativeNumber);
 }
 
 void add_method_options(CLI::App& verb, SelectionOptions& options) {
@@ -66,9 +88,6 @@ void check_selection(const SelectionOptions& options) {
     return;
   }
   if (!options.ratio) fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
-  if (!(*options.ratio >= 0 && *options.ratio < 1)) {
-    fail(ErrorCode::kBadOption, "--ratio", "is {}, expected a number from 0 up to but not including 1", *options.ratio);
-  }
   if (!options.policy.empty() && options.method != "prunenet") {
     fail(ErrorCode::kBadOption, "--policy", "goes with --method prunenet, not {}", options.method);
   }
@@ -108,7 +127,7 @@ namespace {
 
 template <typename Real>
 TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                         const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
+                         const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
   CheckpointLayers<Real> layers(open.checkpoint, open.model);
   TrainOptions options;
   options.episodes = training.episodes;
@@ -116,8 +135,7 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
   options.kl = training.kl;
   options.seed = selection.seed;
   options.route = route_of(training);
-  SpectrumBase<Real> spectra(scratch, options.route);
-  TrainResult<Real> result = train_prunenet<Real>(layers, widths, options, spectra, progress);
+  TrainResult<Real> result = train_prunenet<Real>(layers, widths, options, spectra.store<Real>(), progress);
   if (!result.converged) progress.warn("an eigenvalue computation did not converge; the rewards of this training are not exact");
   TrainedPolicy trained;
   trained.file.network = {result.policy.p.template cast<float>(), result.policy.b.template cast<float>(),
@@ -130,10 +148,10 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
 }  // namespace
 
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
-  const bool f64 = uses_f64(training, open.model);
-  TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, scratch, progress)
-                              : train_with<float>(open, selection, training, widths, scratch, progress);
+                           const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
+  const bool f64 = spectra.f64();
+  TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, spectra, progress)
+                              : train_with<float>(open, selection, training, widths, spectra, progress);
   trained.file.metadata = {{"prunenet.version", PRUNENET_VERSION},
                            {"prunenet.method", "prunenet"},
                            {"prunenet.seed", std::to_string(selection.seed)},
@@ -151,7 +169,7 @@ TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& select
 }
 
 Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress) {
+                      const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
   Choice choice;
   if (!selection.mask.empty()) {
     choice.mask = read_mask(selection.mask, open.model);
@@ -161,7 +179,7 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
   CheckpointLayers<float> layers(open.checkpoint, open.model);
   if (selection.method == "prunenet") {
     if (selection.policy.empty()) {
-      choice.trained = train_policy(open, selection, training, widths, scratch, progress);
+      choice.trained = train_policy(open, selection, training, widths, spectra, progress);
       choice.policy = choice.trained->file;
     } else {
       choice.policy = load_policy(selection.policy);

@@ -38,21 +38,38 @@ void add_budget_options(CLI::App& verb, SelectionOptions& options);
 /// --method, --policy, --mask, --select.
 void add_method_options(CLI::App& verb, SelectionOptions& options);
 
-/// Throws kBadOption for combinations that contradict each other, before any work.
+/// Throws kBadOption for options that are missing or contradict each other. To be called while the command line is read, so
+/// that it counts as wrong usage; a ratio out of range is the run's own error (kept_width).
 void check_selection(const SelectionOptions& options);
 
 /// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
 /// moves the ratio by more than 5 points.
 std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress);
 
+/// The spectra of a run, computed once: training, the artefact and the report look at the same layers.
+class RunSpectra {
+ public:
+  /// `scratch`: where a nameless scratch file may go; its nearest existing folder is taken.
+  RunSpectra(const TrainingOptions& options, const ModelDescription& model, std::filesystem::path scratch);
+  bool f64() const { return f64_; }
+  /// The store in the precision of the run: Real is double where f64(), else float.
+  template <typename Real>
+  SpectrumBase<Real>& store();
+
+ private:
+  bool f64_;
+  std::optional<SpectrumBase<float>> in_f32_;
+  std::optional<SpectrumBase<double>> in_f64_;
+};
+
 struct TrainedPolicy {
   PolicyFile file;
   std::vector<EpisodeResult> episodes;
   int64_t best_episode = 0;
 };
-/// Trains a policy on the model. `scratch` is a folder for scratch space.
+/// Trains a policy on the model.
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress);
+                           const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress);
 
 struct Choice {
   Mask mask;
@@ -60,7 +77,7 @@ struct Choice {
   std::optional<PolicyFile> policy;         // the one that was used
 };
 Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, const std::filesystem::path& scratch, Progress& progress);
+                      const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress);
 
 /// SHA-256 over the parameters of a policy.
 std::string policy_hash(const PolicyNetwork<float>& network);

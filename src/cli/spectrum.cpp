@@ -81,7 +81,7 @@ Report make_report(const SpectrumOptions& options, const OpenModel& first, const
 
 void spectrum(const SpectrumOptions& options) {
   const auto progress = make_progress(options);
-  require_report_possible(options.report, options.force);
+  if (!options.report.empty()) require_file_possible(options.report, "report", options.force);
   const OpenModel first(options.model);
   std::optional<OpenModel> second;
   if (!options.other.empty()) {

@@ -18,25 +18,15 @@ struct TrainVerbOptions : CommonOptions {
   TrainingOptions training;
 };
 
-void require_policy_possible(const std::filesystem::path& path, bool overwrite) {
-  std::error_code error;
-  if (std::filesystem::exists(path, error) && !overwrite) {
-    fail(ErrorCode::kExists, path.string(), "exists already; --force overwrites it");
-  }
-  const auto folder = std::filesystem::absolute(path).parent_path();
-  if (!std::filesystem::is_directory(folder, error)) fail(ErrorCode::kNotFound, folder.string(), "no such folder for the policy");
-}
-
 void train(const TrainVerbOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
-  check_selection(options.selection);
-  require_policy_possible(options.output, options.force);
+  require_file_possible(options.output, "policy", options.force);
   const OpenModel open(options.model);
   const auto widths = planned_widths(options.selection, open.model, *progress);
   prepare_linear_algebra(options, *progress);
-  const auto scratch = std::filesystem::absolute(options.output).parent_path();
-  const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, scratch, *progress);
+  RunSpectra spectra(options.training, open.model, std::filesystem::absolute(options.output).parent_path());
+  const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, spectra, *progress);
   save_policy(options.output, trained.file, options.force);
   if (options.json) {
     Json json = {{"model", open.name()}, {"output", options.output}};
@@ -64,7 +54,10 @@ void add_train(CLI::App& program, Action& action) {
   verb->add_flag("--force", options->force, "Overwrite the policy file");
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet train ./Llama-2-7b-hf -o policy.safetensors --ratio 0.3 --episodes 10 --lr 5e-4");
-  verb->callback([options, &action] { action = [options] { train(*options); }; });
+  verb->callback([options, &action] {
+    check_selection(options->selection);
+    action = [options] { train(*options); };
+  });
 }
 
 }  // namespace prunenet::cli

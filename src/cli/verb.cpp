@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "cli/terminal_progress.h"
 #include "linalg/blas_info.h"
@@ -21,6 +23,28 @@ void add_common_options(CLI::App& verb, CommonOptions& options, bool computes) {
         ->capture_default_str()
         ->check(CLI::Range(0, 4096));
   }
+}
+
+void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    if (!overwrite) fail(ErrorCode::kExists, path.string(), "exists already; --force overwrites it");
+    if (!std::filesystem::is_regular_file(path, error)) {
+      fail(ErrorCode::kExists, path.string(), "is no regular file; nothing else is overwritten");
+    }
+  }
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  if (!std::filesystem::is_directory(folder, error)) fail(ErrorCode::kNotFound, folder.string(), "no such folder for the {}", what);
+  if (::access(folder.c_str(), W_OK) != 0) fail_errno(folder.string(), "write the " + what + " into this folder");
+}
+
+CLI::Validator positive_number() {
+  const auto problem = [](std::string& text) {
+    double value = 0;
+    const bool fits = CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value > 0;
+    return fits ? std::string() : "'" + text + "' is not a number above 0";
+  };
+  return CLI::Validator(problem, "POSITIVE");
 }
 
 void prepare_linear_algebra(const CommonOptions& options, Progress& progress) {

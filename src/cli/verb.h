@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -32,6 +33,13 @@ struct CommonOptions {
   int threads = 0;
 };
 void add_common_options(CLI::App& verb, CommonOptions& options, bool computes);
+
+/// To be asked before work, for a file (`what`: "report") that is written at its end. Throws kExists when it exists and
+/// `overwrite` is false or is no regular file, kNotFound when its folder is missing, kIo when nothing may be written there.
+void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite);
+
+/// Accepts finite numbers above 0 (CLI::PositiveNumber lets NaN through).
+CLI::Validator positive_number();
 
 /// Sets the threads and warns of a slow BLAS. Call before linear algebra.
 void prepare_linear_algebra(const CommonOptions& options, Progress& progress);

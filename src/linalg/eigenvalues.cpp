@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "linalg/blas.h"
 #include "linalg/parallel.h"
@@ -21,12 +22,17 @@ constexpr int64_t kParallelFrom = 384;
 
 int sterf(int n, float* d, float* e) { return LAPACKE_ssterf(n, d, e); }
 int sterf(int n, double* d, double* e) { return LAPACKE_dsterf(n, d, e); }
+// Of A [m, n] row-major, which LAPACK reads as A^T [n, m]: the values are the same and nothing is copied.
 int gesdd(int m, int n, float* a, float* s) {
-  return LAPACKE_sgesdd(LAPACK_ROW_MAJOR, 'N', m, n, a, n, s, nullptr, 1, nullptr, 1);
+  return LAPACKE_sgesdd(LAPACK_COL_MAJOR, 'N', n, m, a, n, s, nullptr, 1, nullptr, 1);
 }
 int gesdd(int m, int n, double* a, double* s) {
-  return LAPACKE_dgesdd(LAPACK_ROW_MAJOR, 'N', m, n, a, n, s, nullptr, 1, nullptr, 1);
+  return LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'N', n, m, a, n, s, nullptr, 1, nullptr, 1);
 }
+
+// A tail shorter than this is left out. Beside a largest entry near 1 it moves no eigenvalue by more than its length, and
+// below it squares and reciprocals of its entries would leave the range, so that the reflector would be none.
+constexpr double kNegligible = 1e-30;
 
 // x becomes the Householder vector v (v[0] = 1); returns tau and sets beta, so that (I - tau v v^T) x = beta e_1.
 template <typename Real>
@@ -36,7 +42,7 @@ Real make_reflector(int64_t n, Real* x, Real& beta) {
   const Real alpha = x[0];
   const Real tail = static_cast<Real>(std::sqrt(squares));
   x[0] = 1;
-  if (tail == 0) {
+  if (tail < Real(kNegligible)) {
     beta = alpha;
     return 0;
   }
@@ -162,17 +168,23 @@ class Tridiagonaliser {
   std::vector<std::vector<Real>> tile_z_;
 };
 
-// A power of two that brings the largest entry of the upper triangle into [1/2, 1); 0 for a zero matrix.
+// The power of two that the largest entry of the upper triangle is to be divided by, to bring it near 1: into [1/2, 1),
+// or as far as a finite reciprocal allows. 0 for a zero matrix, NaN where an entry is not finite.
 template <typename Real>
 Real scale_of(const Matrix<Real>& a) {
+  using Limits = std::numeric_limits<Real>;
   Real largest = 0;
   for (int64_t i = 0; i < a.rows(); ++i) {
-    for (int64_t j = i; j < a.cols(); ++j) largest = std::max(largest, std::abs(a(i, j)));
+    for (int64_t j = i; j < a.cols(); ++j) {
+      const Real size = std::abs(a(i, j));
+      if (!(size <= Limits::max())) return Limits::quiet_NaN();
+      largest = std::max(largest, size);
+    }
   }
   if (largest == 0) return 0;
   int exponent = 0;
   std::frexp(largest, &exponent);
-  return std::ldexp(Real{1}, exponent);
+  return std::ldexp(Real{1}, std::clamp(exponent, Limits::min_exponent, Limits::max_exponent - 1));
 }
 
 }  // namespace
@@ -203,7 +215,8 @@ SingularValues singular_values_direct(Matrix<Real>& a) {
   const SerialBlas serial;
   Vector<Real> values(std::min(a.rows(), a.cols()));
   if (values.size() == 0) return result;
-  result.converged = gesdd(blas::narrow(a.rows()), blas::narrow(a.cols()), a.data(), values.data()) == 0;
+  values.setZero();
+  result.converged = a.allFinite() && gesdd(blas::narrow(a.rows()), blas::narrow(a.cols()), a.data(), values.data()) == 0;
   result.values.assign(values.begin(), values.end());
   return result;
 }

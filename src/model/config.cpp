@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 
 namespace prunenet {
@@ -19,17 +21,17 @@ Config::Config(const std::string& text, std::string where) : where_(std::move(wh
     return true;
   };
   try {
-    json_ = Json::parse(text, bound_depth);
+    json_ = std::make_shared<const Json>(Json::parse(text, bound_depth));
   } catch (const Json::exception& error) {
     fail(ErrorCode::kFormat, where_, "is no JSON: {}", error.what());
   }
-  if (!json_.is_object()) fail(ErrorCode::kFormat, where_, "is not a JSON object");
+  if (!json_->is_object()) fail(ErrorCode::kFormat, where_, "is not a JSON object");
 }
 
 std::optional<int64_t> Config::find_size(std::span<const std::string_view> keys) const {
   for (std::string_view key : keys) {
-    const auto found = json_.find(key);
-    if (found == json_.end() || found->is_null()) continue;
+    const auto found = json_->find(key);
+    if (found == json_->end() || found->is_null()) continue;
     const bool whole = found->is_number_integer();
     if (!whole || *found < 1 || *found >= (int64_t{1} << 31)) {
       fail(ErrorCode::kFormat, where_, "'{}' is {}, expected a whole number from 1 to 2147483647", key, found->dump());
@@ -45,22 +47,24 @@ int64_t Config::size(std::span<const std::string_view> keys) const {
 }
 
 bool Config::flag(std::string_view key, bool fallback) const {
-  const auto found = json_.find(key);
-  if (found == json_.end() || found->is_null()) return fallback;
+  const auto found = json_->find(key);
+  if (found == json_->end() || found->is_null()) return fallback;
   if (!found->is_boolean()) fail(ErrorCode::kFormat, where_, "'{}' is {}, expected true or false", key, found->dump());
   return found->get<bool>();
 }
 
 std::optional<std::string> Config::text(std::string_view key) const {
-  const auto found = json_.find(key);
-  if (found == json_.end() || !found->is_string()) return std::nullopt;
+  const auto found = json_->find(key);
+  if (found == json_->end() || !found->is_string()) return std::nullopt;
   return found->get<std::string>();
 }
 
 std::optional<std::string> Config::architecture() const {
-  const auto found = json_.find("architectures");
-  if (found == json_.end() || !found->is_array() || found->empty() || !found->front().is_string()) return std::nullopt;
+  const auto found = json_->find("architectures");
+  if (found == json_->end() || !found->is_array() || found->empty() || !found->front().is_string()) return std::nullopt;
   return found->front().get<std::string>();
 }
+
+bool Config::has(std::string_view key) const { return json_->contains(key); }
 
 }  // namespace prunenet

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,11 +25,11 @@ class Config {
   std::optional<std::string> text(std::string_view key) const;
   /// `architectures[0]`, or nothing.
   std::optional<std::string> architecture() const;
-  bool has(std::string_view key) const { return json_.contains(key); }
+  bool has(std::string_view key) const;
   const std::string& where() const { return where_; }
 
  private:
-  nlohmann::json json_;
+  std::shared_ptr<const nlohmann::json> json_;
   std::string where_;
 };
 

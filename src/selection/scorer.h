@@ -35,7 +35,7 @@ enum class NormOf { kGate, kUp, kDown };
 /// Euclidean norm of the neuron's gate row, up row or down column. kGate throws kUnsupported for an FFN with no gate.
 std::unique_ptr<NeuronScorer> norm_scorer(const Checkpoint& checkpoint, const ModelDescription& model, NormOf which);
 /// Product of all norms of the neuron, |gate||up||down| or |up||down|: unchanged when a neuron's matrices are rescaled
-/// against each other. Computed as a sum of logarithms.
+/// against each other (by powers of two: bit for bit). Given as its logarithm.
 std::unique_ptr<NeuronScorer> product_scorer(const Checkpoint& checkpoint, const ModelDescription& model);
 
 }  // namespace prunenet

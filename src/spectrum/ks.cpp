@@ -11,6 +11,8 @@ namespace prunenet {
 
 double ks_statistic(std::span<const double> first, std::span<const double> second) {
   PRUNENET_CHECK(!first.empty() && !second.empty());
+  const auto is_nan = [](double x) { return std::isnan(x); };  // has no place in an order
+  PRUNENET_CHECK(std::none_of(first.begin(), first.end(), is_nan) && std::none_of(second.begin(), second.end(), is_nan));
   std::vector<double> a(first.begin(), first.end()), b(second.begin(), second.end());
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());

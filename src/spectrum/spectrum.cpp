@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "linalg/eigenvalues.h"
@@ -14,12 +15,13 @@ namespace {
 // Weights whose squares are far from the ends of the range need no scaling; others get a power of two, which is exact.
 template <typename Real>
 Real safe_scale(const Matrix<Real>& w) {
+  PRUNENET_CHECK(w.allFinite());
   const Real largest = w.cwiseAbs().maxCoeff();
-  PRUNENET_CHECK(std::isfinite(largest));
   if (largest == 0 || (largest > Real(1e-6) && largest < Real(1e6))) return 1;
   int exponent = 0;
   std::frexp(largest, &exponent);
-  return std::ldexp(Real{1}, std::clamp(-exponent, -120, 120));
+  constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;  // the scale and its reciprocal are normal numbers
+  return std::ldexp(Real{1}, std::clamp(-exponent, -kMost, kMost));
 }
 
 // Eigenvalues of a Gram matrix as singular values: rounding may leave the smallest a little below zero.
@@ -100,11 +102,17 @@ Spectrum RowSpectrum<Real>::kept(std::span<const int64_t> kept) const {
     }
   } else if (count <= cols) {  // fewer rows than columns are left: their own Gram matrix is the smaller one
     gram = gram_of_rows(scaled_rows(w_, kept, scale_));
-  } else if (2 * count > rows) {
-    gram = gram_;
-    downdate_gram(scaled_rows(w_, complement(kept, rows), scale_), gram);
   } else {
-    gram = gram_of_columns(scaled_rows(w_, kept, scale_));
+    if (2 * count > rows) {
+      // What went leaves its rounding errors behind: where it held most of the weight, what is left is formed anew.
+      const Matrix<Real> removed = scaled_rows(w_, complement(kept, rows), scale_);
+      const double all_weight = gram_.diagonal().template cast<double>().sum();
+      if (removed.template cast<double>().squaredNorm() <= 0.75 * all_weight) {
+        gram = gram_;
+        downdate_gram(removed, gram);
+      }
+    }
+    if (gram.size() == 0) gram = gram_of_columns(scaled_rows(w_, kept, scale_));
   }
   return from_gram(gram, scale_);
 }

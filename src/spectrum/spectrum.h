@@ -27,7 +27,8 @@ template <typename Real>
 Spectrum singular_values(const Matrix<Real>& w, SpectrumRoute route);
 
 /// The spectra of one matrix w [F, D] under many choices of rows. The Gram matrix of the whole is formed once; a choice
-/// costs its removed rows (downdate) or its kept rows, whichever are fewer, and the eigenvalues.
+/// costs its removed rows (downdate) or its kept rows, whichever are fewer (the kept rows, too, where the removed ones hold
+/// most of the squared weight: a downdate would leave their rounding errors), and the eigenvalues.
 /// Holds a reference to w, which must outlive it.
 template <typename Real>
 class RowSpectrum {

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that building and testing prunenet needs. Says what it does; does nothing where all are
+# there already. Works as root or with sudo.
+# Usage: scripts/setup.sh [--build-only]   (--build-only: leave out what only the tests need)
+set -euo pipefail
+
+build_packages=(g++ cmake ninja-build libeigen3-dev libopenblas-openmp-dev liblapacke-dev nlohmann-json3-dev libfmt-dev
+  libcli11-dev nettle-dev)
+test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-14-dev)
+
+packages=("${build_packages[@]}")
+case "${1:-}" in
+  "") packages+=("${test_packages[@]}") ;;
+  --build-only) ;;
+  *) echo "usage: scripts/setup.sh [--build-only]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "setup: this is no Debian system; install the equivalents of: ${packages[*]}" >&2
+  exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+  [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "setup: all ${#packages[@]} packages are installed"
+  exit 0
+fi
+
+run=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "setup: not root and no sudo; as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  run=(sudo)
+fi
+echo "setup: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${run[@]}" apt-get update -qq
+"${run[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+echo "setup: done"

@@ -1,0 +1,181 @@
+// Training and drawing: distributions of the draws, determinism, no NaN at any width, and the file of a policy.
+#include <cmath>
+#include <numeric>
+
+#include "base/random.h"
+#include "linalg/parallel.h"
+#include "policy/policy_file.h"
+#include "policy/prunenet_scorer.h"
+#include "policy/sampler.h"
+#include "policy/trainer.h"
+#include "support/support.h"
+
+namespace prunenet {
+namespace {
+
+template <typename Real>
+class MadeLayers final : public LayerSource<Real> {
+ public:
+  MadeLayers(int64_t layers, int64_t rows, int64_t cols, double size = 1) : cols_(cols) {
+    for (int64_t l = 0; l < layers; ++l) {
+      RandomStream stream(21, RandomStage::kBench, static_cast<uint32_t>(l));
+      Matrix<Real> w(rows, cols);
+      for (int64_t i = 0; i < w.size(); ++i) w.data()[i] = static_cast<Real>(size * stream.next_uniform(-1, 1));
+      layers_.push_back(std::move(w));
+    }
+  }
+  int64_t num_layers() const override { return static_cast<int64_t>(layers_.size()); }
+  int64_t rows(int64_t layer) const override { return layers_[static_cast<size_t>(layer)].rows(); }
+  int64_t cols() const override { return cols_; }
+  Matrix<Real> load(int64_t layer) override { return layers_[static_cast<size_t>(layer)]; }
+
+ private:
+  std::vector<Matrix<Real>> layers_;
+  int64_t cols_;
+};
+
+template <typename Real>
+TrainResult<Real> train(LayerSource<Real>& layers, int64_t keep, int64_t episodes, uint64_t seed = 42) {
+  TrainOptions options;
+  options.episodes = episodes;
+  options.seed = seed;
+  SpectrumBase<Real> spectra(std::filesystem::temp_directory_path(), options.route);
+  SilentProgress progress;
+  return train_prunenet<Real>(layers, std::vector<int64_t>(static_cast<size_t>(layers.num_layers()), keep), options, spectra, progress);
+}
+
+TEST(Draw, FirstRowIsDrawnInProportionToItsWeight) {
+  const std::vector<double> weights{1, 2, 3, 4};
+  std::vector<double> log_weights, counts(4);
+  for (double w : weights) log_weights.push_back(std::log(w));
+  constexpr int kDraws = 20000;
+  for (uint32_t i = 0; i < kDraws; ++i) counts[static_cast<size_t>(draw_rows(log_weights, 1, 7, RandomStage::kPolicySample, 0, i)[0])] += 1;
+  double chi_square = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const double expected = kDraws * weights[i] / 10;
+    chi_square += (counts[i] - expected) * (counts[i] - expected) / expected;
+  }
+  EXPECT_LT(chi_square, 21.1);  // 3 degrees of freedom, p = 1e-4; the seed is fixed, so it passes always or never
+}
+
+TEST(Draw, PairsFollowPlackettLuceWithoutReplacement) {
+  const std::vector<double> w{0.5, 0.3, 0.2}, log_weights{std::log(0.5), std::log(0.3), std::log(0.2)};
+  constexpr int kDraws = 20000;
+  double left_out[3] = {};
+  for (uint32_t i = 0; i < kDraws; ++i) {
+    const auto rows = draw_rows(log_weights, 2, 9, RandomStage::kPolicySample, 1, i);
+    ASSERT_LT(rows[0], rows[1]);
+    left_out[3 - rows[0] - rows[1]] += 1;
+  }
+  for (size_t out = 0; out < 3; ++out) {  // the last of three: sum over both orders of the other two
+    const size_t a = (out + 1) % 3, b = (out + 2) % 3;
+    const double p = w[a] * w[b] / (1 - w[a]) + w[b] * w[a] / (1 - w[b]);
+    EXPECT_NEAR(left_out[out] / kDraws, p, 5 * std::sqrt(p * (1 - p) / kDraws));
+  }
+}
+
+TEST(Train, SameSeedSameBitsForAnyNumberOfThreads) {
+  MadeLayers<float> layers(2, 600, 420);
+  TrainResult<float> first;
+  for (int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    TrainResult<float> result = train(layers, 450, 2);
+    if (threads == 1) {
+      first = std::move(result);
+      continue;
+    }
+    EXPECT_EQ(first.policy.p, result.policy.p);
+    EXPECT_EQ(first.policy.b, result.policy.b);
+    EXPECT_EQ(first.policy.q, result.policy.q);
+    EXPECT_EQ(first.episodes[1].total_reward, result.episodes[1].total_reward);
+  }
+  set_num_threads(0);
+}
+
+TEST(Train, AnotherSeedGivesAnotherPolicy) {
+  MadeLayers<double> layers(1, 20, 8);
+  EXPECT_NE(train(layers, 15, 2, 1).policy.p, train(layers, 15, 2, 2).policy.p);
+}
+
+TEST(Train, KeepsThePolicyAfterTheBestEpisodesUpdates) {
+  MadeLayers<double> layers(3, 40, 12);
+  const TrainResult<double> whole = train(layers, 30, 12);
+  double best = -1;
+  int64_t expected = 0;
+  for (size_t e = 0; e < whole.episodes.size(); ++e) {
+    if (whole.episodes[e].total_reward > best) {
+      best = whole.episodes[e].total_reward;
+      expected = static_cast<int64_t>(e);
+    }
+  }
+  EXPECT_EQ(whole.best_episode, expected);
+  const TrainResult<double> until_best = train(layers, 30, expected + 1);
+  EXPECT_EQ(whole.policy.p, until_best.policy.p);  // training on did not change what was kept
+}
+
+TEST(Train, NoNanAtAnyWidthOrScale) {
+  struct Shape {
+    int64_t rows, cols, keep;
+    double size;
+  };
+  for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{1, 9, 1, 1}, Shape{2, 1, 1, 1}, Shape{33, 2, 7, 1}, Shape{3, 40, 2, 1},
+                             Shape{64, 16, 48, 1e30}, Shape{64, 16, 48, 1e-30}, Shape{64, 16, 48, 0}, Shape{20, 20, 20, 1}}) {
+    SCOPED_TRACE(std::to_string(shape.rows) + "x" + std::to_string(shape.cols) + " size " + std::to_string(shape.size));
+    MadeLayers<float> layers(2, shape.rows, shape.cols, shape.size);
+    const TrainResult<float> result = train(layers, shape.keep, 8);
+    EXPECT_TRUE(result.policy.p.allFinite() && result.policy.b.allFinite() && result.policy.q.allFinite());
+    for (const EpisodeResult& episode : result.episodes) EXPECT_TRUE(std::isfinite(episode.total_reward));
+  }
+}
+
+TEST(Train, NoNanAfterManyEpisodes) {
+  MadeLayers<float> layers(2, 48, 16);
+  const TrainResult<float> result = train(layers, 36, 3000);
+  EXPECT_TRUE(result.policy.p.allFinite() && result.policy.q.allFinite());
+}
+
+TEST(Train, ManyEpisodesEndInRandomPruningAsMeasuredOfThePublishedPolicy) {
+  // Rewards are always positive and nothing pushes a logit down, so every alpha approaches 1 and the draws become uniform.
+  MadeLayers<double> layers(1, 48, 16);
+  TrainOptions options;
+  options.adamw.learning_rate = 1e-2;
+  auto network = PolicyNetwork<double>::initial(48, 16, 1);
+  const Matrix<double> w = layers.load(0);
+  AdamW<double> optimiser(network, options.adamw);
+  for (uint32_t e = 0; e < 2000; ++e) {
+    const auto noise = logistic_noise(48, 1, RandomStage::kPolicyAct, 0, e);
+    const auto rows = draw_rows(log_keep_probabilities(network.logits(w), noise), 36, 1, RandomStage::kPolicySample, 0, e);
+    const auto update = logistic_noise(48, 1, RandomStage::kPolicyUpdate, 0, e);
+    optimiser.step(network, policy_gradient(network, w, logit_gradient(network.logits(w), update, rows, 6.0, false).values));
+  }
+  const Vector<double> logits = network.logits(w);
+  EXPECT_GT(logits.minCoeff(), 2);  // sigmoid above 0.88 for every row
+}
+
+TEST(PolicyFile, RoundTripAndRefusals) {
+  const test::TemporaryFolder folder;
+  const PolicyFile policy{PolicyNetwork<float>::initial(6, 4, 3), {{"prunenet.seed", "3"}}};
+  save_policy(folder / "p.safetensors", policy, false);
+  const PolicyFile loaded = load_policy(folder / "p.safetensors");
+  EXPECT_EQ(loaded.network.p, policy.network.p);
+  EXPECT_EQ(loaded.network.b, policy.network.b);
+  EXPECT_EQ(loaded.network.q, policy.network.q);
+  EXPECT_EQ(loaded.metadata.at("prunenet.seed"), "3");
+  test::expect_error(ErrorCode::kExists, {"p.safetensors"}, [&] { save_policy(folder / "p.safetensors", policy, false); });
+  test::expect_error(ErrorCode::kNotFound, {"none"}, [&] { load_policy(folder / "none"); });
+  test::write_bytes(folder / "other", test::safetensors_bytes({test::f32_tensor("P", {1, 1}, {1})}));
+  test::expect_error(ErrorCode::kMismatch, {"other", "not a policy"}, [&] { load_policy(folder / "other"); });
+  PolicyFile broken = policy;
+  broken.network.p(2, 1) = std::nanf("");
+  save_policy(folder / "nan", broken, false);
+  test::expect_error(ErrorCode::kNonFinite, {"nan", "'P'"}, [&] { load_policy(folder / "nan"); });
+}
+
+TEST(PrunenetScorer, RefusesAModelOfAnotherHiddenSize) {
+  MadeLayers<float> layers(1, 8, 5);
+  test::expect_error(ErrorCode::kMismatch, {"hidden size 4", "5"},
+                     [&] { prunenet_scorer(PolicyNetwork<float>::initial(8, 4, 1), layers, PolicySelect::kTop, 1); });
+}
+
+}  // namespace
+}  // namespace prunenet
