@@ -4,6 +4,7 @@
 Usage: torch_spectrum_step.py FOLDER [REPEATS]; FOLDER as prunenet-bench-make-checkpoint writes it. Needs python3-torch.
 """
 import json
+import os
 import struct
 import sys
 import time
@@ -30,6 +31,7 @@ def ks(a, b):
 
 
 def main():
+    torch.set_num_threads(os.cpu_count())
     folder, repeats = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3
     w = read_matrix(folder, "model.layers.0.mlp.gate_proj.weight")
     keep = int(0.7 * w.shape[0])

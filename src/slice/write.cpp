@@ -1,11 +1,13 @@
 // Writing a cut: untouched tensors straight from the mapping, cut ones gathered through a small buffer.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/output_folder.h"
 #include "slice/slice.h"
+#include "slice/write_queue.h"
 
 namespace prunenet {
 namespace fs = std::filesystem;
@@ -15,16 +17,20 @@ constexpr size_t kChunkBytes = 4u << 20;
 
 class TensorStream {
  public:
-  TensorStream(CheckpointWriter& writer, Progress& progress) : writer_(writer), progress_(progress) {
-    buffer_.reserve(kChunkBytes);
-  }
+  TensorStream(WriteQueue& queue, Progress& progress) : queue_(queue), progress_(progress) {}
 
   void copy(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
       const auto chunk = bytes.first(std::min(kChunkBytes, bytes.size()));
-      write(chunk);
+      count(chunk.size());
+      queue_.push(chunk);
       bytes = bytes.subspan(chunk.size());
     }
+  }
+
+  // The tensor is done with, once what was taken of it is written.
+  void release(const Checkpoint& checkpoint, const Checkpoint::Entry& entry) {
+    queue_.push([&checkpoint, &entry] { checkpoint.release(entry); });
   }
 
   // [outer, extent, inner bytes]: keeps some of the middle indices.
@@ -65,6 +71,7 @@ class TensorStream {
   void gather_elements(const std::byte* row, const std::vector<int64_t>& kept) {
     const size_t size = kept.size() * sizeof(Element);
     if (buffer_.size() + size > kChunkBytes) flush();
+    if (buffer_.empty()) buffer_ = queue_.take_buffer(std::max(kChunkBytes, size));
     const size_t start = buffer_.size();
     buffer_.resize(start + size);
     std::byte* out = buffer_.data() + start;
@@ -80,22 +87,22 @@ class TensorStream {
       return;
     }
     if (buffer_.size() + bytes.size() > kChunkBytes) flush();
+    if (buffer_.empty()) buffer_ = queue_.take_buffer(kChunkBytes);
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   }
 
   void flush() {
     if (buffer_.empty()) return;
-    write(buffer_);
-    buffer_.clear();
+    count(buffer_.size());
+    queue_.push(std::exchange(buffer_, {}));
   }
 
-  void write(std::span<const std::byte> chunk) {
+  void count(size_t size_bytes) {
     throw_if_cancelled();
-    writer_.append(chunk);
-    progress_.advance(static_cast<double>(chunk.size()));
+    progress_.advance(static_cast<double>(size_bytes));
   }
 
-  CheckpointWriter& writer_;
+  WriteQueue& queue_;
   Progress& progress_;
   std::vector<std::byte> buffer_;
 };
@@ -120,7 +127,7 @@ void write_tensor(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, 
     for (size_t d = axis + 1; d < spec.shape.size(); ++d) inner *= static_cast<size_t>(spec.shape[d]);
     stream.gather(bytes, outer, spec.shape[axis], inner, cut.kept);
   }
-  checkpoint.release(entry);
+  stream.release(checkpoint, entry);
 }
 
 void write_text(const fs::path& path, const std::string& text) {
@@ -153,10 +160,12 @@ uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const 
   folder.require_space(bytes_to_write(writer, side));
 
   progress.begin("writing", static_cast<double>(writer.total_bytes()));
-  TensorStream stream(writer, progress);
+  WriteQueue queue(writer);
+  TensorStream stream(queue, progress);
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     write_tensor(checkpoint, checkpoint.tensors()[i], plan.cuts[i], stream);
   }
+  queue.finish();
   writer.finish();
   progress.end();
 

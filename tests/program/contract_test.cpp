@@ -116,7 +116,7 @@ TEST_F(Contract, HelpShowsDefaultsAndAnExample) {
     EXPECT_NE(result.out.find("Example"), std::string::npos) << result.out;
     EXPECT_NE(result.out.find("--json"), std::string::npos) << result.out;
     if (verb == "inspect" || verb == "spectrum") continue;
-    for (const std::string option : {"--seed UINT=42", "--episodes", "=20", "--lr", "=0.001", "--width-multiple"}) {
+    for (const std::string option : {"--seed UINT:NONNEGATIVE=42", "--episodes", "=20", "--lr", "=0.001", "--width-multiple"}) {
       EXPECT_NE(result.out.find(option), std::string::npos) << verb << ": " << option;
     }
   }
