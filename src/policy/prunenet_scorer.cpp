@@ -19,10 +19,7 @@ class PrunenetScorer final : public NeuronScorer {
     if (how_ == PolicySelect::kTop) return {logits.begin(), logits.end()};
     const auto address = static_cast<uint32_t>(layer);
     const auto noise = logistic_noise(w.rows(), seed_, RandomStage::kPolicyPrune, address, 0);
-    std::vector<double> keys = log_keep_probabilities(logits, noise);
-    RandomStream stream(seed_, RandomStage::kPolicyPruneSample, address, 0);
-    for (double& key : keys) key += stream.next_gumbel();  // see draw_rows
-    return keys;
+    return draw_keys(log_keep_probabilities(logits, noise), seed_, RandomStage::kPolicyPruneSample, address, 0);
   }
 
  private:

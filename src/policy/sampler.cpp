@@ -32,12 +32,17 @@ std::vector<double> log_keep_probabilities(const Vector<Real>& logits, std::span
 template std::vector<double> log_keep_probabilities<float>(const Vector<float>&, std::span<const double>);
 template std::vector<double> log_keep_probabilities<double>(const Vector<double>&, std::span<const double>);
 
-std::vector<int64_t> draw_rows(std::span<const double> log_weights, int64_t count, uint64_t seed, RandomStage stage,
-                               uint32_t layer, uint32_t step) {
+std::vector<double> draw_keys(std::span<const double> log_weights, uint64_t seed, RandomStage stage, uint32_t layer,
+                              uint32_t step) {
   RandomStream stream(seed, stage, layer, step);
   std::vector<double> keys(log_weights.begin(), log_weights.end());
   for (double& key : keys) key += stream.next_gumbel();
-  return top_indices(keys, count);
+  return keys;
+}
+
+std::vector<int64_t> draw_rows(std::span<const double> log_weights, int64_t count, uint64_t seed, RandomStage stage,
+                               uint32_t layer, uint32_t step) {
+  return top_indices(draw_keys(log_weights, seed, stage, layer, step), count);
 }
 
 }  // namespace prunenet

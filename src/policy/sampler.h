@@ -18,8 +18,12 @@ std::vector<double> logistic_noise(int64_t n, uint64_t seed, RandomStage stage, 
 template <typename Real>
 std::vector<double> log_keep_probabilities(const Vector<Real>& logits, std::span<const double> noise);
 
+/// log weight + Gumbel noise: the order of these keys is a draw without replacement. The noise comes from its own stream.
+std::vector<double> draw_keys(std::span<const double> log_weights, uint64_t seed, RandomStage stage, uint32_t layer,
+                              uint32_t step);
+
 /// `count` rows drawn one after the other without replacement with probability proportional to o, ascending: the `count`
-/// largest of log o + Gumbel noise (Vieira 2014; Kool et al. 2019, arXiv 1903.06059). The noise comes from its own stream.
+/// largest draw_keys (Vieira 2014; Kool et al. 2019, arXiv 1903.06059).
 std::vector<int64_t> draw_rows(std::span<const double> log_weights, int64_t count, uint64_t seed, RandomStage stage,
                                uint32_t layer, uint32_t step);
 
