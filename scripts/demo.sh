@@ -18,7 +18,7 @@ rm -f build-demo.log
 prunenet=build/release/src/prunenet
 out=build/demo
 mkdir -p "$out"
-say() { printf '\n\033[1m$ prunenet %s\033[0m\n' "$*"; "$prunenet" "$@" -q; }
+say() { printf '\n$ %s\n' "$prunenet $* -q"; "$prunenet" "$@" -q; }
 
 model=${1:-}
 if [ -z "$model" ]; then
@@ -36,6 +36,7 @@ say inspect "$out/pruned"
 
 cat <<END
 
+Compare the KS of the policy with that of the simple rule "product": the published policy ends close to random pruning (README.md).
 The pruned model is in $out/pruned: config, tokenizer, weights, and prunenet.json with every kept row.
 The report is $PWD/$out/report.html - open it in a browser.
 END

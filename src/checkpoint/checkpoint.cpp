@@ -88,6 +88,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
   std::map<std::string, std::string> weight_map;
   for (const std::string& name : shard_names(folder, weight_map)) {
     shards_.emplace_back(resolve_inside(folder, name));
+    shard_names_.push_back(name);
     for (const StoredTensor& tensor : shards_.back().header().tensors) {
       const auto [place, is_new] = index_.emplace(tensor.spec.name, tensors_.size());
       if (!is_new)
@@ -144,6 +145,10 @@ std::string Checkpoint::header_hash() const {
   return hash.hex_digest();
 }
 
+bool Checkpoint::is_shard(const std::string& name) const {
+  return std::find(shard_names_.begin(), shard_names_.end(), name) != shard_names_.end();
+}
+
 Checkpoint::SideFiles Checkpoint::side_files() const {
   SideFiles files;
   std::vector<std::string> names;
@@ -151,8 +156,8 @@ Checkpoint::SideFiles Checkpoint::side_files() const {
   std::sort(names.begin(), names.end());
   std::error_code error;
   for (const std::string& name : names) {
-    if (name == "config.json" || is_weights_file(name) || name == "prunenet.json") continue;
-    if (name.starts_with('.') || ends_with_any(name, kOtherWeights) || !fs::is_regular_file(folder_ / name, error)) {
+    if (name == "config.json" || name == "prunenet.json" || name == kIndexFile || is_shard(name)) continue;
+    if (name.starts_with('.') || is_weights_file(name) || ends_with_any(name, kOtherWeights) || !fs::is_regular_file(folder_ / name, error)) {
       files.left_out.push_back(name);
     } else {
       files.copied.push_back({name, resolve_inside(folder_, name)});

@@ -56,16 +56,19 @@ class Checkpoint {
   };
   struct SideFiles {
     std::vector<SideFile> copied;       // tokenizer, generation settings, licence, code ...
-    std::vector<std::string> left_out;  // weights in other formats, sub-folders, hidden files
+    std::vector<std::string> left_out;  // other weights, sub-folders, hidden files
   };
   /// Everything in the folder but config.json, the safetensors files and their index. Throws kFormat for a symlink that
   /// leaves the folder.
   SideFiles side_files() const;
 
  private:
+  bool is_shard(const std::string& name) const;
+
   std::filesystem::path folder_;
   std::string config_text_;
   std::vector<SafetensorsFile> shards_;
+  std::vector<std::string> shard_names_;
   std::vector<Entry> tensors_;
   std::map<std::string, size_t> index_;  // name -> place in tensors_
 };

@@ -14,7 +14,7 @@ namespace {
 
 // Half of the tridiagonalisation runs at memory speed: its operations count about three times (measured at n = 4096).
 constexpr double kEigenPenalty = 3;
-constexpr double kProgramBytes = 60e6;  // code, libraries, buffers
+constexpr double kProgramBytes = 12e6;  // code, libraries, buffers
 
 template <typename Real>
 double measure_flops() {

@@ -34,7 +34,9 @@ std::string format_duration(double seconds) {
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }
 
-std::string format_percent(double ratio) { return fmt::format("{:.1f} %", 100 * ratio); }
+std::string format_percent(double ratio) {
+  return fmt::format("{:.1f} %", std::abs(ratio) < 5e-4 ? 0.0 : 100 * ratio);  // no "-0.0 %"
+}
 
 std::string format_widths(const std::vector<int64_t>& widths) {
   const auto [least, most] = std::minmax_element(widths.begin(), widths.end());

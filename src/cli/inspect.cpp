@@ -46,7 +46,7 @@ void inspect(const InspectOptions& options) {
                 {"width_matches_config", loads}});
     return;
   }
-  fmt::print("{}: a {} model\n", open.name(), model.family);
+  fmt::print("{}: {} model\n", open.name(), model.family);
   fmt::print("  layers            {}\n", model.layers.size());
   fmt::print("  hidden size       {}\n", model.hidden);
   fmt::print("  FFN width         {}{}\n", format_widths(model.ffn_widths()), first.ffn.gate ? ", gated" : ", plain");

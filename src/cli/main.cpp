@@ -26,6 +26,20 @@ void install_signals() {
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error of write(), reported like a full disk
 }
 
+// What is wrong with the command line, in this program's words where CLI11's would puzzle.
+std::string usage_problem(const CLI::App& program, const CLI::ParseError& error) {
+  const std::vector<std::string> left = program.remaining(true);
+  if (program.get_subcommands().empty()) {
+    std::string verbs;
+    for (const CLI::App* verb : program.get_subcommands([](const CLI::App*) { return true; })) verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+    const std::string found = left.empty() ? "no verb given" : "'" + left.front() + "' is no verb";
+    return found + "; the verbs are " + verbs + " (prunenet VERB --help)";
+  }
+  const std::string help = " (prunenet " + program.get_subcommands().front()->get_name() + " --help)";
+  if (!left.empty()) return "'" + left.front() + "' was not expected" + help;
+  return error.what() + help;
+}
+
 int run(const prunenet::cli::Action& action) {
   try {
     action();
@@ -59,7 +73,9 @@ int main(int argc, char** argv) {
     program.parse(argc, argv);
     if (!action) throw CLI::RequiredError("A verb");
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    std::fprintf(stderr, "error: %s\n", usage_problem(program, error).c_str());
+    return 2;
   } catch (const prunenet::Error& error) {  // options that no input could make right
     std::fprintf(stderr, "error: %s\n", error.what());
     return 2;

@@ -25,15 +25,17 @@ void plan(const PlanOptions& options) {
   const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
   const CostEstimate cost = estimate_cost(open, options.selection, options.training, widths, change, speed);
   if (options.json) {
-    Json json = size_json(change);
+    Json json = {{"model", open.name()}, {"ratio", options.selection.ratio ? Json(*options.selection.ratio) : Json(nullptr)}};
+    json.update(size_json(change));
     json["kept_widths"] = widths;
     json["estimated_s"] = cost.total_s();
     json["estimated_peak_bytes"] = static_cast<int64_t>(cost.peak_bytes);
     print_json(json);
     return;
   }
-  fmt::print("{}: a {} model of {} layers\n", open.name(), open.model.family, open.model.layers.size());
+  fmt::print("{}: {} model, {} layers\n", open.name(), open.model.family, open.model.layers.size());
   print_sizes(change, open, widths);
+  print_ratio(options.selection, open.model, change);
   fmt::print("  time, roughly    {:>10} ({} to choose, {} to write)\n", format_duration(cost.total_s()),
              format_duration(cost.training_s), format_duration(cost.writing_s));
   fmt::print("  memory, roughly  {:>10}\n", format_bytes(cost.peak_bytes));

@@ -55,6 +55,12 @@ Json options_json(const PruneOptions& options, const OpenModel& open) {
   return json;
 }
 
+// Metadata of a file is text; a number or a truth value among it becomes one again.
+Json number_or_text(const std::string& text) {
+  const Json parsed = Json::parse(text, nullptr, false);
+  return parsed.is_number() || parsed.is_boolean() ? parsed : Json(text);
+}
+
 Json layers_json(const OpenModel& open, const Outcome& outcome) {
   Json layers = Json::array();
   for (size_t l = 0; l < outcome.widths.size(); ++l) {
@@ -84,7 +90,7 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
   if (outcome.choice.policy) {
     Json policy = {{"parameters_sha256", policy_hash(outcome.choice.policy->network)}};
     for (const auto& [key, value] : outcome.choice.policy->metadata) {
-      if (key.starts_with("prunenet.") && key != "prunenet.kind") policy[key.substr(9)] = value;
+      if (key.starts_with("prunenet.") && key != "prunenet.kind") policy[key.substr(9)] = number_or_text(value);
     }
     json["policy"] = std::move(policy);
   }
@@ -147,6 +153,8 @@ Json result_json(const PruneOptions& options, const OpenModel& open, const Outco
     for (const LayerSpectra& layer : outcome.spectra) json["ks"].push_back(layer.ks);
   }
   if (outcome.choice.trained) json["training"] = training_json(*outcome.choice.trained);
+  json["ratio"] = options.selection.ratio ? Json(*options.selection.ratio) : Json(nullptr);
+  json["not_copied"] = open.checkpoint.side_files().left_out;
   json["loads_in_stock_programs"] = outcome.uniform;
   json["elapsed_s"] = elapsed_s;
   json["peak_rss_bytes"] = peak_rss_bytes();
@@ -157,22 +165,23 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   if (outcome.choice.trained) {
     const TrainedPolicy& trained = *outcome.choice.trained;
     const EpisodeResult& best = trained.episodes[static_cast<size_t>(trained.best_episode)];
-    fmt::print("policy trained for {} episodes; episode {} kept (mean reward {:.3f}, mean KS {:.4f})\n", trained.episodes.size(),
-               trained.best_episode, best.avg_reward, best.avg_ks);
+    fmt::print("policy trained, {} episodes; that of episode {} kept (its draw: mean KS {:.4f}, reward {:.3f})\n", trained.episodes.size(),
+               trained.best_episode, best.avg_ks, best.avg_reward);
   }
-  fmt::print("{}: a {} model, {} layers, pruned by {}, seed {}\n", open.name(), open.model.family, open.model.layers.size(),
+  fmt::print("{}: {} model, {} layers, pruned by {}, seed {}\n", open.name(), open.model.family, open.model.layers.size(),
              options.method_name(), options.selection.seed);
   print_sizes(outcome.sizes, open, outcome.widths);
+  print_ratio(options.selection, open.model, outcome.sizes);
   if (!outcome.spectra.empty()) {
     double sum = 0, worst = 0;
     for (const LayerSpectra& layer : outcome.spectra) {
       sum += layer.ks;
       worst = std::max(worst, layer.ks);
     }
-    fmt::print("  {:<16} mean {:.4f}, worst {:.4f} (KS distance of each layer's singular values)\n", "spectrum",
+    fmt::print("  {:<16} mean {:.4f}, worst {:.4f} (distance of each layer's singular values, dense to pruned)\n", "KS",
                sum / static_cast<double>(outcome.spectra.size()), worst);
   }
-  fmt::print("written in {}, peak memory {}: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(peak_rss_bytes())),
+  fmt::print("done in {}, peak memory {}: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(peak_rss_bytes())),
              options.output);
   if (!options.report.empty()) fmt::print("report: {}\n", options.report);
 }
@@ -180,7 +189,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
 void prune(const PruneOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
-  if (!options.report.empty()) require_file_possible(options.report, "report", options.force);
+  require_report_possible(options.report, options.force, {options.model, options.output});
   const OpenModel open(options.model);
   require_output_possible(open.checkpoint, options.output, options.force);
 
@@ -204,7 +213,9 @@ void prune(const PruneOptions& options) {
     progress->warn("the layers have different widths, which no stock config.json can state: config.json keeps the dense width and "
                    "stock programs will not load the result; prunenet itself reads the widths from the tensors");
   }
-  for (const std::string& name : open.checkpoint.side_files().left_out) progress->note(fmt::format("left out: {}", name));
+  for (const std::string& name : open.checkpoint.side_files().left_out) {
+    progress->note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
+  }
   write_slice(open.checkpoint, plan, options.output, slice, *progress);
 
   const double elapsed_s = watch.elapsed_s();
@@ -239,7 +250,7 @@ void add_prune(CLI::App& program, Action& action) {
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method product\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --policy policy.safetensors");
   verb->callback([options, &action] {
-    check_selection(options->selection);
+    check_selection(options->selection, !options->report.empty());
     action = [options] { prune(*options); };
   });
 }

@@ -18,7 +18,7 @@ void add_training_options(CLI::App& verb, TrainingOptions& options) {
   verb.add_option("--episodes", options.episodes, "Episodes of policy training")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   verb.add_option("--lr", options.learning_rate, "Learning rate of policy training (AdamW), up to 10")
       ->capture_default_str()
-      ->check(positive_number() & CLI::Range(0.0, 10.0));
+      ->check(positive_number(10));
   verb.add_flag("--kl", options.kl, "Add the published divergence from 1/2 to the policy's loss");
   verb.add_option("--precision", options.precision, "Arithmetic of spectra and training: f32, f64, or auto (f64 up to hidden size 1024)")
       ->capture_default_str()
@@ -57,43 +57,59 @@ SpectrumBase<double>& RunSpectra::store<double>() {
 }
 
 void add_budget_options(CLI::App& verb, SelectionOptions& options) {
+  options.verb = &verb;
   verb.add_option("--ratio", options.ratio, "Share of FFN neurons to remove, 0 to below 1");
   verb.add_option("--width-multiple", options.width_multiple,
                   "Round the kept width to a multiple of this; 0: 256 for widths of 4096 and more, else 32")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str()->check(CLI::NonNegativeNumber);
+  verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str()->check(whole_number());
 }
 
 void add_method_options(CLI::App& verb, SelectionOptions& options) {
-  options.method_option =
-      verb.add_option("--method", options.method, "Who chooses the neurons: prunenet (published policy, trained on the weights), random, "
+  verb.add_option("--method", options.method, "Who chooses the neurons: prunenet (published policy, trained on the weights), random, "
                                                   "gate-norm, up-norm, down-norm, or product (of all norms)")
           ->capture_default_str()
           ->check(CLI::IsMember({"prunenet", "random", "gate-norm", "up-norm", "down-norm", "product"}));
   verb.add_option("--policy", options.policy, "Use this policy file (from `prunenet train`) and train none");
   verb.add_option("--mask", options.mask, "Keep the rows listed in this JSON file; decides the width, so no --ratio");
-  options.select_option = verb.add_option("--select", options.select, "How the policy chooses: one draw (published) or its top rows")
+  verb.add_option("--select", options.select, "How the policy chooses: one draw (published) or its top rows")
                               ->capture_default_str()
                               ->check(CLI::IsMember({"sample", "top"}));
 }
 
-void check_selection(const SelectionOptions& options) {
-  const bool said_method = options.method_option != nullptr && options.method_option->count() > 0;
+namespace {
+
+// The first of `names` that the user gave, or nothing.
+std::optional<std::string> said(const CLI::App& verb, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const CLI::Option* option = verb.get_option_no_throw(name);
+    if (option != nullptr && option->count() > 0) return name;
+  }
+  return std::nullopt;
+}
+
+// An option that would do nothing is a mistake of whoever gave it.
+void refuse(const CLI::App& verb, std::initializer_list<const char*> names, const std::string& why) {
+  if (const auto name = said(verb, names)) fail(ErrorCode::kBadOption, *name, "{}", why);
+}
+
+}  // namespace
+
+void check_selection(const SelectionOptions& options, bool reports) {
+  const CLI::App& verb = *options.verb;
+  const bool by_policy = options.mask.empty() && options.method == "prunenet";
   if (!options.mask.empty()) {
-    if (options.ratio) fail(ErrorCode::kBadOption, "--ratio", "the mask decides the width; give one of --mask and --ratio");
-    if (said_method || !options.policy.empty()) {
-      fail(ErrorCode::kBadOption, "--mask", "the mask chooses the neurons; --method and --policy do not go with it");
-    }
-    return;
+    refuse(verb, {"--ratio", "--width-multiple"}, "the mask decides the width; it does not go with --mask");
+    refuse(verb, {"--method", "--policy", "--select"}, "the mask chooses the neurons; it does not go with --mask");
+  } else if (!options.ratio) {
+    fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
   }
-  if (!options.ratio) fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
-  if (!options.policy.empty() && options.method != "prunenet") {
-    fail(ErrorCode::kBadOption, "--policy", "goes with --method prunenet, not {}", options.method);
+  if (!by_policy) {
+    refuse(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));
+    if (!reports) refuse(verb, {"--precision", "--route"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
   }
-  if (options.select_option != nullptr && options.select_option->count() > 0 && options.method != "prunenet") {
-    fail(ErrorCode::kBadOption, "--select", "goes with --method prunenet, not {}", options.method);
-  }
+  if (!by_policy || !options.policy.empty()) refuse(verb, {"--episodes", "--lr", "--kl"}, "does nothing here: no policy is trained");
 }
 
 std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress) {

@@ -30,8 +30,7 @@ struct SelectionOptions {
   int64_t width_multiple = 0;  // 0: each layer's default
   std::string method = "prunenet", policy, mask, select = "sample";
   uint64_t seed = 42;
-  CLI::Option* method_option = nullptr;  // to tell what the user said from the default
-  CLI::Option* select_option = nullptr;
+  const CLI::App* verb = nullptr;  // to tell what the user said from the defaults
 };
 /// --ratio, --width-multiple, --seed.
 void add_budget_options(CLI::App& verb, SelectionOptions& options);
@@ -40,7 +39,8 @@ void add_method_options(CLI::App& verb, SelectionOptions& options);
 
 /// Throws kBadOption for options that are missing or contradict each other. To be called while the command line is read, so
 /// that it counts as wrong usage; a ratio out of range is the run's own error (kept_width).
-void check_selection(const SelectionOptions& options);
+/// `reports`: the verb computes spectra for a report, too.
+void check_selection(const SelectionOptions& options, bool reports = false);
 
 /// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
 /// moves the ratio by more than 5 points.

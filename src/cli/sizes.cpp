@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "cli/format.h"
+#include "selection/budget.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -53,6 +54,13 @@ void print_sizes(const SizeChange& change, const OpenModel& open, const std::vec
   print_row("all parameters", change.before.params, change.after.params, format_count);
   print_row("FLOPs a token", change.before.flops_per_token, change.after.flops_per_token, format_count);
   print_row("weights on disk", change.before.bytes, change.after.bytes, format_bytes);
+}
+
+void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change) {
+  if (!selection.ratio) return;
+  const int64_t multiple = selection.width_multiple == 0 ? default_width_multiple(model.ffn_widths().front()) : selection.width_multiple;
+  fmt::print("  {:<16} {} of the FFN asked, {} reached (the width is rounded to a multiple of {}; see --width-multiple)\n", "ratio",
+             format_percent(*selection.ratio), format_percent(change.ffn_ratio_reached()), multiple);
 }
 
 }  // namespace prunenet::cli

@@ -1,6 +1,7 @@
 // Before and after: parameters, bytes, operations, and the ratios that were really reached.
 #pragma once
 
+#include "cli/selection_options.h"
 #include "cli/verb.h"
 #include "model/mask.h"
 
@@ -20,5 +21,7 @@ SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths
 Json size_json(const SizeChange& change);
 /// The same as a table on stdout.
 void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths);
+/// The ratio asked for beside the one reached, and why they differ; nothing for a mask.
+void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change);
 
 }  // namespace prunenet::cli

@@ -42,11 +42,11 @@ std::vector<Row> compute(const SpectrumOptions& options, const OpenModel& first,
 }
 
 void print_table(const OpenModel& first, const std::optional<OpenModel>& second, const std::vector<Row>& rows) {
-  fmt::print("singular values of {} in {}{}\n", first.model.layers.front().ffn.gate ? "the gates" : "fc1", first.name(),
+  fmt::print("singular values of the gates (fc1 where there is none) in {}{}\n", first.name(),
              second ? " and " + second->name() : "");
   fmt::print("  layer   width    largest     median   smallest{}\n", second ? "     width    largest     median   smallest       KS" : "");
   const auto values = [](const std::vector<double>& s) {
-    return fmt::format("{:>10.4g} {:>10.4g} {:>10.4g}", s.front(), median(s), s.back());
+    return fmt::format("{:>10.4f} {:>10.4f} {:>10.4f}", s.front(), median(s), s.back());
   };
   for (size_t l = 0; l < rows.size(); ++l) {
     fmt::print("  {:>5}  {:>6} {}", l, first.model.layers[l].ffn.neurons.width, values(rows[l].first));
@@ -81,7 +81,9 @@ Report make_report(const SpectrumOptions& options, const OpenModel& first, const
 
 void spectrum(const SpectrumOptions& options) {
   const auto progress = make_progress(options);
-  if (!options.report.empty()) require_file_possible(options.report, "report", options.force);
+  std::vector<std::string> folders{options.model};
+  if (!options.other.empty()) folders.push_back(options.other);
+  require_report_possible(options.report, options.force, folders);
   const OpenModel first(options.model);
   std::optional<OpenModel> second;
   if (!options.other.empty()) {

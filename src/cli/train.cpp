@@ -21,7 +21,8 @@ struct TrainVerbOptions : CommonOptions {
 void train(const TrainVerbOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
-  require_file_possible(options.output, "policy", options.force);
+  require_file_possible(options.output, "policy", options.force, {options.model},
+                        [](std::string_view head) { return head.find("prunenet policy") != head.npos; });
   const OpenModel open(options.model);
   const auto widths = planned_widths(options.selection, open.model, *progress);
   prepare_linear_algebra(options, *progress);

@@ -15,8 +15,11 @@ Json training_json(const TrainedPolicy& trained) {
 
 void print_training(const TrainedPolicy& trained) {
   fmt::print("  episode   mean reward (1/KS)   mean KS      time\n");
-  for (size_t i = 0; i < trained.episodes.size(); ++i) {
+  constexpr size_t kMostLines = 40;  // of a long training, the first, every so many, the kept and the last
+  const size_t count = trained.episodes.size(), every = (count + kMostLines - 1) / kMostLines;
+  for (size_t i = 0; i < count; ++i) {
     const EpisodeResult& episode = trained.episodes[i];
+    if (i % every != 0 && i + 1 != count && static_cast<int64_t>(i) != trained.best_episode) continue;
     fmt::print("  {:>7}   {:>18.4f}   {:.5f} {:>7.2f} s{}\n", i, episode.avg_reward, episode.avg_ks, episode.elapsed_s,
                static_cast<int64_t>(i) == trained.best_episode ? "   <- kept" : "");
   }

@@ -1,6 +1,7 @@
 // Shared parts of the verbs.
 #include "cli/verb.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,12 +26,24 @@ void add_common_options(CLI::App& verb, CommonOptions& options, bool computes) {
   }
 }
 
-void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite) {
+void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite,
+                           const std::vector<std::string>& folders, const std::function<bool(std::string_view)>& is_ours) {
+  const auto place = resolved_path(path);
+  for (const std::string& folder : folders) {
+    if (is_within(place, resolved_path(folder))) {
+      fail(ErrorCode::kBadOption, place.string(), "the {} would lie in the checkpoint folder '{}'; put it beside", what, folder);
+    }
+  }
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
     if (!overwrite) fail(ErrorCode::kExists, path.string(), "exists already; --force overwrites it");
     if (!std::filesystem::is_regular_file(path, error)) {
       fail(ErrorCode::kExists, path.string(), "is no regular file; nothing else is overwritten");
+    }
+    const MappedFile former(path);
+    const auto head = former.bytes().first(std::min<size_t>(former.bytes().size(), 1 << 16));
+    if (!head.empty() && !is_ours({reinterpret_cast<const char*>(head.data()), head.size()})) {
+      fail(ErrorCode::kExists, path.string(), "is no {} of this program; --force does not overwrite it", what);
     }
   }
   const auto folder = std::filesystem::absolute(path).parent_path();
@@ -38,13 +51,30 @@ void require_file_possible(const std::filesystem::path& path, const std::string&
   if (::access(folder.c_str(), W_OK) != 0) fail_errno(folder.string(), "write the " + what + " into this folder");
 }
 
-CLI::Validator positive_number() {
-  const auto problem = [](std::string& text) {
+void require_report_possible(const std::string& path, bool overwrite, const std::vector<std::string>& folders) {
+  if (path.empty()) return;
+  require_file_possible(path, "report", overwrite, folders,
+                        [](std::string_view head) { return head.find("prunenet report") != head.npos; });
+}
+
+CLI::Validator positive_number(double most) {
+  const auto problem = [most](std::string& text) {
     double value = 0;
-    const bool fits = CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value > 0;
-    return fits ? std::string() : "'" + text + "' is not a number above 0";
+    const bool fits = CLI::detail::lexical_cast(text, value) && std::isfinite(value) && value > 0 && value <= most;
+    if (fits) return std::string();
+    return "'" + text + "' is not a number above 0" + (most < 1e300 ? fmt::format(" and up to {}", most) : "");
   };
-  return CLI::Validator(problem, "POSITIVE");
+  return CLI::Validator(problem, "ABOVE 0");
+}
+
+CLI::Validator whole_number() {
+  const auto problem = [](std::string& text) {
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+    uint64_t value = 0;
+    if (digits && CLI::detail::lexical_cast(text, value)) return std::string();
+    return "'" + text + "' is not a whole number from 0 to 18446744073709551615";
+  };
+  return CLI::Validator(problem, "");
 }
 
 void prepare_linear_algebra(const CommonOptions& options, Progress& progress) {

@@ -34,12 +34,18 @@ struct CommonOptions {
 };
 void add_common_options(CLI::App& verb, CommonOptions& options, bool computes);
 
-/// To be asked before work, for a file (`what`: "report") that is written at its end. Throws kExists when it exists and
-/// `overwrite` is false or is no regular file, kNotFound when its folder is missing, kIo when nothing may be written there.
-void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite);
+/// To be asked before work, for a file (`what`: "report") that is written at its end. Throws kBadOption when it lies in one
+/// of `folders` (models, outputs), kExists when it exists and `overwrite` is false, or is not a `what` of this program
+/// (`is_ours` of its first bytes), kNotFound when its folder is missing, kIo when nothing may be written there.
+void require_file_possible(const std::filesystem::path& path, const std::string& what, bool overwrite,
+                           const std::vector<std::string>& folders, const std::function<bool(std::string_view)>& is_ours);
+/// The same for an HTML report; an empty path is no report and always possible.
+void require_report_possible(const std::string& path, bool overwrite, const std::vector<std::string>& folders);
 
-/// Accepts finite numbers above 0 (CLI::PositiveNumber lets NaN through).
-CLI::Validator positive_number();
+/// Accepts finite numbers above 0, up to `most` (CLI::PositiveNumber lets NaN through).
+CLI::Validator positive_number(double most = 1e300);
+/// Accepts whole numbers from 0 to 2^64 - 1 (CLI11 wraps negative ones around).
+CLI::Validator whole_number();
 
 /// Sets the threads and warns of a slow BLAS. Call before linear algebra.
 void prepare_linear_algebra(const CommonOptions& options, Progress& progress);

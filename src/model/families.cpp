@@ -16,6 +16,8 @@ const std::vector<FamilySpec>& families() {
 }
 
 // Keys by which configs state a number of experts. One expert is an ordinary FFN in other tensors: still not supported.
+constexpr std::array<std::string_view, 12> kExpertTypes{"mixtral",     "qwen2_moe",   "qwen3_moe", "deepseek_v2", "deepseek_v3", "dbrx",
+                                                        "phimoe",      "olmoe",       "jamba",     "arctic",      "gpt_oss",     "granitemoe"};
 constexpr std::array<std::string_view, 6> kExpertKeys{"num_local_experts", "num_experts",     "n_routed_experts",
                                                       "moe_num_experts",   "num_experts_per_tok", "moe_intermediate_size"};
 
@@ -40,6 +42,9 @@ const FamilySpec& find_family(const Config& config) {
            key);
     }
   }
+  if (std::find(kExpertTypes.begin(), kExpertTypes.end(), found) != kExpertTypes.end()) {
+    fail(ErrorCode::kUnsupported, config.where(), "'{}' is a mixture of experts, which is not supported yet", found);
+  }
   if (config.has("quantization_config")) {
     fail(ErrorCode::kUnsupported, config.where(),
          "the weights of this '{}' are quantised ('quantization_config'), which is not supported: prune the unquantised "
@@ -48,6 +53,8 @@ const FamilySpec& find_family(const Config& config) {
   }
   for (const FamilySpec& family : families()) {
     const auto& types = family.model_types;
+    const auto& architectures = family.architectures;
+    if (!model_type && std::find(architectures.begin(), architectures.end(), *architecture) != architectures.end()) return family;
     if (model_type && std::find(types.begin(), types.end(), *model_type) != types.end()) return family;
   }
   fail(ErrorCode::kUnsupported, config.where(), "model family '{}' is not supported yet; supported are {}", found,

@@ -21,7 +21,8 @@ struct FamilySpec {
   using Names = std::vector<std::string_view>;
 
   std::string_view name;
-  Names model_types;  // of config.json, exact
+  Names model_types;    // of config.json, exact
+  Names architectures;  // what counts where there is no model_type
 
   // Keys of config.json; where several are given, the first present one counts.
   Names hidden_keys{"hidden_size"};

@@ -67,8 +67,10 @@ Mask read_mask(const std::filesystem::path& path, const ModelDescription& model)
   }
   std::vector<bool> seen(mask.kept.size());
   for (const Json& entry : json["layers"]) {
-    if (!entry.is_object() || !entry.contains("index") || !entry["index"].is_number_integer() || !entry.contains("keep") ||
-        !entry["keep"].is_array()) {
+    // "kept_rows" is what prunenet.json calls the list, so that it can be used as a mask.
+    const char* list = entry.is_object() && entry.contains("kept_rows") ? "kept_rows" : "keep";
+    if (!entry.is_object() || !entry.contains("index") || !entry["index"].is_number_integer() || !entry.contains(list) ||
+        !entry[list].is_array()) {
       fail(ErrorCode::kFormat, where, "an entry of 'layers' lacks a whole 'index' or a list 'keep'");
     }
     const int64_t index = entry["index"].get<int64_t>();
@@ -79,7 +81,7 @@ Mask read_mask(const std::filesystem::path& path, const ModelDescription& model)
     seen[static_cast<size_t>(index)] = true;
     auto& rows = mask.kept[static_cast<size_t>(index)];
     rows.clear();
-    for (const Json& row : entry["keep"]) {
+    for (const Json& row : entry[list]) {
       if (!row.is_number_integer()) fail(ErrorCode::kFormat, where, "layer {}: 'keep' holds {}, not a row", index, row.dump());
       rows.push_back(row.get<int64_t>());
     }

@@ -21,7 +21,8 @@ struct Mask {
 /// or a layer with nothing left. `where` names the mask.
 void require_mask_fits(const Mask& mask, const ModelDescription& model, const std::string& where);
 
-/// Reads a mask file. Layers that it does not name stay whole; rows may come in any order. Throws kFormat, kMismatch.
+/// Reads a mask file. Layers that it does not name stay whole; rows may come in any order; the
+/// prunenet.json of an earlier prune is a mask, too. Throws kFormat, kMismatch.
 Mask read_mask(const std::filesystem::path& path, const ModelDescription& model);
 
 std::string format_mask(const Mask& mask);

@@ -126,7 +126,7 @@ std::string format_count(int64_t count) {
 }
 
 std::string format_bytes(int64_t bytes) {
-  return format_scaled(bytes, 1e3, {"B", "KB", "MB", "GB", "TB", "PB"});
+  return format_scaled(bytes, 1e3, {"B", "kB", "MB", "GB", "TB", "PB"});
 }
 
 std::string format_flops(int64_t flops) {

@@ -163,6 +163,7 @@ TEST(Families, RefusalsNameWhatWasFound) {
     expect_error(code, fragments, [&] { outline.describe(); });
   };
   refused(R"({"model_type": "mixtral", "num_local_experts": 8})", ErrorCode::kUnsupported, {"mixtral", "mixture of experts"});
+  refused(R"({"model_type": "mixtral"})", ErrorCode::kUnsupported, {"mixtral", "mixture of experts"});
   refused(R"({"model_type": "rwkv"})", ErrorCode::kUnsupported, {"rwkv", "not supported yet", "llama"});
   refused(R"({"architectures": ["FooForCausalLM"]})", ErrorCode::kUnsupported, {"FooForCausalLM"});
   refused(R"({})", ErrorCode::kUnsupported, {"model_type"});
@@ -176,6 +177,12 @@ TEST(Families, RefusalsNameWhatWasFound) {
   std::string deep = R"({"model_type": )";
   for (int i = 0; i < 100000; ++i) deep += "[";
   refused(deep, ErrorCode::kFormat, {"deeper"});
+}
+
+TEST(Families, WithoutAModelTypeTheArchitectureCounts) {
+  Outline outline = llama_7b_layer();
+  outline.config.replace(outline.config.find("\"model_type\": \"llama\""), 21, "\"architectures\": [\"LlamaForCausalLM\"]");
+  EXPECT_EQ(outline.describe().family, "llama");
 }
 
 TEST(Families, ContradictionsBetweenConfigAndTensorsAreNamed) {

@@ -102,6 +102,12 @@ TEST(MaskFile, ReadsInAnyOrderAndLeavesUnnamedLayersWhole) {
   EXPECT_EQ(read_mask(folder / "again.json", two_layers(3)).kept, mask.kept);
 }
 
+TEST(MaskFile, ThePrunenetJsonOfAnEarlierPruneIsAMask) {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / "prunenet.json", R"({"version": "0.1.0", "layers": [{"index": 0, "ks": 0.1, "kept_rows": [0, 2]}]})");
+  EXPECT_EQ(read_mask(folder / "prunenet.json", two_layers(3)).kept, (std::vector<std::vector<int64_t>>{{0, 2}, {0, 1, 2}}));
+}
+
 TEST(MaskFile, RefusalsNameLayerAndRow) {
   const test::TemporaryFolder folder;
   const auto refused = [&](const std::string& text, ErrorCode code, const std::vector<std::string>& fragments) {

@@ -61,6 +61,8 @@ TEST_F(BadOption, NumbersOutsideTheirRangeAreWrongUsage) {
                                                     {"--max-shard-size", "0"},
                                                     {"--max-shard-size", "nan"},
                                                     {"--seed", "seven"},
+                                                    {"--seed", "-1"},
+                                                    {"--lr", "11"},
                                                     {"--method", "magic"},
                                                     {"--select", "best"},
                                                     {"--precision", "f16"},
@@ -81,6 +83,29 @@ TEST_F(BadOption, ContradictingOptionsAreWrongUsage) {
                  {"--policy", "--method prunenet, not random"}, 2);
   expect_refused(prune_with({"--ratio", "0.25", "--select", "top", "--method", "product"}),
                  {"--select", "--method prunenet, not product"}, 2);
+}
+
+TEST_F(BadOption, OptionsThatWouldDoNothingAreWrongUsage) {
+  write_bytes(mask(), R"({"layers": []})");
+  train(model());
+  expect_refused(prune_with({"--ratio", "0.25", "--method", "random", "--episodes", "3"}), {"--episodes", "no policy"}, 2);
+  expect_refused(prune_with({"--ratio", "0.25", "--method", "random", "--route", "direct"}), {"--route", "no spectrum"}, 2);
+  expect_refused(prune_with({"--ratio", "0.25", "--policy", policy(), "--lr", "0.1"}), {"--lr", "no policy is trained"}, 2);
+  expect_refused(prune_with({"--mask", mask(), "--width-multiple", "4"}), {"--width-multiple", "--mask"}, 2);
+  expect_refused(prune_with({"--mask", mask(), "--select", "top"}), {"--select", "--mask"}, 2);
+}
+
+TEST_F(BadOption, ForceNeverOverwritesAModelOrAStrangersFile) {
+  const std::string weights = model() / "model.safetensors", notes = root() / "notes.txt";
+  write_bytes(notes, "mine");
+  train(model());
+  expect_refused({"train", model(), "-o", weights, "--ratio", "0.25", "--force"}, {"checkpoint folder", "put it beside"});
+  expect_refused({"spectrum", model(), "--report", weights, "--force"}, {"checkpoint folder"});
+  expect_refused(prune({"--report", model() / "config.json", "--force"}), {"checkpoint folder"});
+  expect_refused(prune({"--report", out() / "model.safetensors", "--force"}), {"checkpoint folder"});
+  expect_refused(prune({"--report", notes, "--force"}), {"notes.txt", "is no report of this program"});
+  expect_refused(prune({"--report", policy(), "--force"}), {"is no report of this program"});
+  expect_refused({"train", model(), "-o", notes, "--ratio", "0.25", "--force"}, {"notes.txt", "is no policy of this program"});
 }
 
 TEST_F(BadOption, WidthMultipleLargerThanTheWidth) {

@@ -19,6 +19,7 @@ FamilySpec falcon_family() {
   FamilySpec family;
   family.name = "falcon";
   family.model_types = {"falcon", "RefinedWebModel", "RefinedWeb"};
+  family.architectures = {"FalconForCausalLM", "RWForCausalLM"};
   family.layer_keys = {"num_hidden_layers", "n_layer"};
   family.head_keys = {"num_attention_heads", "n_head"};
   family.width_keys = {"ffn_hidden_size"};

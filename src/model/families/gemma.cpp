@@ -7,6 +7,7 @@ FamilySpec gemma_family() {
   FamilySpec family = llama_family();
   family.name = "gemma";
   family.model_types = {"gemma"};
+  family.architectures = {"GemmaForCausalLM"};
   return family;
 }
 

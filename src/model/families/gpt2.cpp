@@ -7,6 +7,7 @@ FamilySpec gpt2_family() {
   FamilySpec family;
   family.name = "gpt2";
   family.model_types = {"gpt2"};
+  family.architectures = {"GPT2LMHeadModel"};
   family.hidden_keys = {"n_embd", "hidden_size"};
   family.layer_keys = {"n_layer", "num_hidden_layers"};
   family.head_keys = {"n_head", "num_attention_heads"};

@@ -7,6 +7,7 @@ FamilySpec gpt_neox_family() {
   FamilySpec family;
   family.name = "gpt_neox";
   family.model_types = {"gpt_neox"};
+  family.architectures = {"GPTNeoXForCausalLM"};
   family.ffn = FfnLayout::kPlain;
   family.layer_prefixes = {"gpt_neox.layers.", "layers."};
   family.up = "mlp.dense_h_to_4h";

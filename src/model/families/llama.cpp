@@ -7,6 +7,7 @@ FamilySpec llama_family() {
   FamilySpec family;
   family.name = "llama";
   family.model_types = {"llama"};
+  family.architectures = {"LlamaForCausalLM"};
   family.gate = "mlp.gate_proj";
   return family;
 }

@@ -7,6 +7,7 @@ FamilySpec mistral_family() {
   FamilySpec family = llama_family();
   family.name = "mistral";
   family.model_types = {"mistral"};
+  family.architectures = {"MistralForCausalLM"};
   return family;
 }
 

@@ -7,6 +7,7 @@ FamilySpec opt_family() {
   FamilySpec family;
   family.name = "opt";
   family.model_types = {"opt"};
+  family.architectures = {"OPTForCausalLM"};
   family.width_keys = {"ffn_dim"};
   family.ffn = FfnLayout::kPlain;
   family.layer_prefixes = {"model.decoder.layers.", "decoder.layers.", "layers."};

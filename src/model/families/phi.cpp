@@ -7,6 +7,7 @@ FamilySpec phi_family() {
   FamilySpec family;
   family.name = "phi";
   family.model_types = {"phi"};
+  family.architectures = {"PhiForCausalLM"};
   family.ffn = FfnLayout::kPlain;
   family.up = "mlp.fc1";
   family.down = "mlp.fc2";

@@ -7,6 +7,7 @@ FamilySpec phi3_family() {
   FamilySpec family;
   family.name = "phi3";
   family.model_types = {"phi3"};
+  family.architectures = {"Phi3ForCausalLM"};
   family.ffn = FfnLayout::kFusedGate;
   family.up = "mlp.gate_up_proj";
   return family;

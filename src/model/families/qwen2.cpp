@@ -7,6 +7,7 @@ FamilySpec qwen2_family() {
   FamilySpec family = llama_family();
   family.name = "qwen2";
   family.model_types = {"qwen2"};
+  family.architectures = {"Qwen2ForCausalLM"};
   return family;
 }
 
