@@ -25,7 +25,7 @@ void plan(const PlanOptions& options) {
   const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
   const CostEstimate cost = estimate_cost(open, options.selection, options.training, widths, change, speed);
   if (options.json) {
-    Json json = {{"model", open.name()}, {"ratio", options.selection.ratio ? Json(*options.selection.ratio) : Json(nullptr)}};
+    Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
     json.update(size_json(change));
     json["kept_widths"] = widths;
     json["estimated_s"] = cost.total_s();

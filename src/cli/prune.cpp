@@ -34,6 +34,7 @@ struct Outcome {
   SizeChange sizes;
   Choice choice;
   std::vector<LayerSpectra> spectra;  // empty when nobody asked
+  std::vector<std::string> not_copied;  // files of the source's folder
   bool uniform = true;
 };
 
@@ -153,8 +154,8 @@ Json result_json(const PruneOptions& options, const OpenModel& open, const Outco
     for (const LayerSpectra& layer : outcome.spectra) json["ks"].push_back(layer.ks);
   }
   if (outcome.choice.trained) json["training"] = training_json(*outcome.choice.trained);
-  json["ratio"] = options.selection.ratio ? Json(*options.selection.ratio) : Json(nullptr);
-  json["not_copied"] = open.checkpoint.side_files().left_out;
+  json["ratio"] = asked_ratio_json(options.selection);
+  json["not_copied"] = outcome.not_copied;
   json["loads_in_stock_programs"] = outcome.uniform;
   json["elapsed_s"] = elapsed_s;
   json["peak_rss_bytes"] = peak_rss_bytes();
@@ -213,7 +214,8 @@ void prune(const PruneOptions& options) {
     progress->warn("the layers have different widths, which no stock config.json can state: config.json keeps the dense width and "
                    "stock programs will not load the result; prunenet itself reads the widths from the tensors");
   }
-  for (const std::string& name : open.checkpoint.side_files().left_out) {
+  outcome.not_copied = open.checkpoint.side_files().left_out;
+  for (const std::string& name : outcome.not_copied) {
     progress->note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
   }
   write_slice(open.checkpoint, plan, options.output, slice, *progress);

@@ -48,6 +48,10 @@ Json size_json(const SizeChange& change) {
           {"bytes_after", change.after.bytes}};
 }
 
+Json asked_ratio_json(const SelectionOptions& selection) {
+  return selection.ratio ? Json(*selection.ratio) : Json(nullptr);
+}
+
 void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths) {
   fmt::print("  {:<16} {:>10} -> {:>10}\n", "FFN width", format_widths(open.model.ffn_widths()), format_widths(widths));
   print_row("FFN parameters", change.before.ffn_params, change.after.ffn_params, format_count);

@@ -19,7 +19,9 @@ SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths
 
 /// The JSON keys that plan and prune share.
 Json size_json(const SizeChange& change);
-/// The same as a table on stdout.
+/// The ratio asked for; null where a mask decides.
+Json asked_ratio_json(const SelectionOptions& selection);
+/// The sizes as a table on stdout.
 void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths);
 /// The ratio asked for beside the one reached, and why they differ; nothing for a mask.
 void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change);
