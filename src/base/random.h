@@ -22,6 +22,9 @@ enum class RandomStage : uint32_t {
   kDemoModel = 7,
   kBench = 8,
   kPolicyPruneSample = 9,
+  kGenerate = 10,      // layer: the sequence, step: the position of the token that is drawn
+  kDemoText = 11,      // layer: the story
+  kDemoTraining = 12,  // step: of the optimiser
 };
 
 /// A stream of up to 2^34 32-bit draws.

@@ -9,6 +9,9 @@ namespace prunenet {
 /// Largest resident memory of this process so far, mapped files included, in bytes.
 int64_t peak_rss_bytes();
 
+/// Memory that could be had without swapping, in bytes; 0 where the system does not tell.
+int64_t available_memory_bytes();
+
 /// Seconds since construction, by the monotonic clock.
 class Stopwatch {
  public:

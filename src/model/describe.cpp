@@ -146,6 +146,11 @@ ModelDescription describe_model(const std::string& config_text, const TensorLook
     model.config_width = config.size(family.width_keys);
   }
 
+  constexpr std::string_view kContext[] = {"max_position_embeddings", "n_positions", "n_ctx", "seq_length"};
+  model.max_context = config.find_size(kContext).value_or(0);
+  if (const auto bos = config.ids("bos_token_id"); !bos.empty()) model.bos = bos.front();
+  model.eos = config.ids("eos_token_id");
+
   const Describer describer(family, find, where);
   const std::string prefix = describer.choose_prefix();
   require_no_further_layers(prefix, layers, tensor_names, where);

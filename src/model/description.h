@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/token_id.h"
 #include "checkpoint/checkpoint.h"
 
 namespace prunenet {
@@ -64,6 +65,10 @@ struct ModelDescription {
   bool tied_head = false;      // the output head is the embedding
   std::vector<std::string> embeddings;  // tensors that are looked up and not multiplied
   std::vector<std::string> buffers;     // tensors that are no parameters: masks, rotary tables
+
+  int64_t max_context = 0;      // longest sequence in ids that the config states; 0: it states none
+  std::optional<TokenId> bos;   // as config.json says
+  std::vector<TokenId> eos;
 
   std::vector<int64_t> ffn_widths() const;
   /// All layers have the width that config.json states, so that stock programs load it.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/transformer.h"
 
 namespace prunenet {
 
@@ -17,9 +18,38 @@ enum class FfnLayout {
   kConv1d,     // plain, stored [in, out]
 };
 
-struct FamilySpec {
-  using Names = std::vector<std::string_view>;
+using Names = std::vector<std::string_view>;
 
+/// How a family computes, for one config: where its attention, norms and positions are and what they are. Names of
+/// modules are relative to the layer and get ".weight" and ".bias"; of several, the first that is stored counts.
+struct TransformerSpec {
+  BlockKind block = BlockKind::kSequential;
+  std::string_view query = "self_attn.q_proj", key = "self_attn.k_proj", value = "self_attn.v_proj",
+                   output = "self_attn.o_proj";
+  std::string_view fused;    // instead of query, key and value
+  bool interleaved = false;  // fused: a run of queries, keys and values for each key-value head
+  bool conv1d = false;       // stored [in, out]
+  std::string_view query_norm, key_norm;
+  bool scale_by_layer = false;  // scores are divided by the layer's number, from 1, too
+  bool scaled_scores = true;    // scores are divided by sqrt(head_dim)
+  int64_t window = 0, window_from_layer = 0;
+
+  NormKind norm = NormKind::kRmsNorm;
+  double norm_epsilon = 1e-6, norm_gain_offset = 0;
+  Names attention_norms{"input_layernorm"}, ffn_norms{"post_attention_layernorm"};
+  Names final_norms{"model.norm", "norm"};  // whole names
+  bool final_norm_required = true;
+
+  std::string activation = "silu";  // as config.json spells it
+  double embedding_scale = 1;
+  Names project_in, project_out;  // whole names
+  double rotary_fraction = 1, rotary_theta = 10000;
+  bool rotary = true, alibi = false;
+  Names positions;  // whole names of the learned ones
+  int64_t position_offset = 0;
+};
+
+struct FamilySpec {
   std::string_view name;
   Names model_types;    // of config.json, exact
   Names architectures;  // what counts where there is no model_type
@@ -31,20 +61,26 @@ struct FamilySpec {
   Names kv_head_keys{"num_key_value_heads"};
   Names width_keys{"intermediate_size"};
   Names vocab_keys{"vocab_size"};
-  std::optional<int64_t> default_width_per_hidden;  // FFN width / hidden where the key is absent or null
+  std::optional<int64_t> default_width_per_hidden;              // FFN width / hidden where the key is absent or null
   int64_t (*kv_heads)(const Config&, int64_t heads) = nullptr;  // where the plain key does not tell
 
   FfnLayout ffn = FfnLayout::kGated;
   Names layer_prefixes{"model.layers.", "layers."};  // then "<index>."
-  std::string_view gate, up = "mlp.up_proj", down = "mlp.down_proj";  // then ".weight", ".bias"; fused: `up` is the stack
+  std::string_view gate, up = "mlp.up_proj",
+                         down = "mlp.down_proj";  // then ".weight", ".bias"; fused: `up` is the stack
 
   Names embeddings{"model.embed_tokens.weight", "embed_tokens.weight"};
   Names heads{"lm_head.weight"};
   Names buffer_suffixes{".rotary_emb.inv_freq"};
+
+  TransformerSpec (*transformer)(const Config&) = nullptr;
 };
 
 /// The family of a config. Throws kUnsupported naming what was found and what is supported.
 const FamilySpec& find_family(const Config& config);
+
+/// What LLaMA computes, with the sizes and constants of this config; the families built like it begin here.
+TransformerSpec llama_transformer(const Config& config);
 
 // The description files of families/.
 FamilySpec llama_family();

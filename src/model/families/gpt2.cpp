@@ -3,6 +3,28 @@
 
 namespace prunenet {
 
+namespace {
+
+TransformerSpec gpt2_transformer(const Config& config) {
+  TransformerSpec spec;
+  spec.fused = "attn.c_attn";
+  spec.output = "attn.c_proj";
+  spec.conv1d = true;
+  spec.scaled_scores = config.flag("scale_attn_weights", true);
+  spec.scale_by_layer = config.flag("scale_attn_by_inverse_layer_idx", false);
+  spec.norm = NormKind::kLayerNorm;
+  spec.norm_epsilon = config.number("layer_norm_epsilon", 1e-5);
+  spec.attention_norms = {"ln_1"};
+  spec.ffn_norms = {"ln_2"};
+  spec.final_norms = {"transformer.ln_f", "ln_f"};
+  spec.activation = config.text("activation_function").value_or("gelu_new");
+  spec.rotary = false;
+  spec.positions = {"transformer.wpe", "wpe"};
+  return spec;
+}
+
+}  // namespace
+
 FamilySpec gpt2_family() {
   FamilySpec family;
   family.name = "gpt2";
@@ -19,6 +41,7 @@ FamilySpec gpt2_family() {
   family.down = "mlp.c_proj";
   family.embeddings = {"transformer.wte.weight", "transformer.wpe.weight", "wte.weight", "wpe.weight"};
   family.buffer_suffixes = {".attn.bias", ".attn.masked_bias"};
+  family.transformer = gpt2_transformer;
   return family;
 }
 

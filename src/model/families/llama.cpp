@@ -3,12 +3,21 @@
 
 namespace prunenet {
 
+TransformerSpec llama_transformer(const Config& config) {
+  TransformerSpec spec;
+  spec.norm_epsilon = config.number("rms_norm_eps", 1e-6);
+  spec.activation = config.text("hidden_act").value_or("silu");
+  spec.rotary_theta = config.number("rope_theta", 10000);
+  return spec;
+}
+
 FamilySpec llama_family() {
   FamilySpec family;
   family.name = "llama";
   family.model_types = {"llama"};
   family.architectures = {"LlamaForCausalLM"};
   family.gate = "mlp.gate_proj";
+  family.transformer = llama_transformer;
   return family;
 }
 

@@ -3,6 +3,20 @@
 
 namespace prunenet {
 
+namespace {
+
+TransformerSpec phi3_transformer(const Config& config) {
+  constexpr std::string_view kWindow[] = {"sliding_window"};
+  TransformerSpec spec = llama_transformer(config);
+  spec.norm_epsilon = config.number("rms_norm_eps", 1e-5);
+  spec.fused = "self_attn.qkv_proj";
+  spec.window = config.find_size(kWindow).value_or(0);
+  spec.rotary_fraction = config.number("partial_rotary_factor", 1);  // Phi-4-mini turns three quarters
+  return spec;
+}
+
+}  // namespace
+
 FamilySpec phi3_family() {
   FamilySpec family;
   family.name = "phi3";
@@ -10,6 +24,7 @@ FamilySpec phi3_family() {
   family.architectures = {"Phi3ForCausalLM"};
   family.ffn = FfnLayout::kFusedGate;
   family.up = "mlp.gate_up_proj";
+  family.transformer = phi3_transformer;
   return family;
 }
 

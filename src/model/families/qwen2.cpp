@@ -3,11 +3,26 @@
 
 namespace prunenet {
 
+namespace {
+
+TransformerSpec qwen2_transformer(const Config& config) {
+  TransformerSpec spec = llama_transformer(config);
+  if (config.flag("use_sliding_window", false)) {
+    constexpr std::string_view kWindow[] = {"sliding_window"};
+    spec.window = config.find_size(kWindow).value_or(0);
+    spec.window_from_layer = static_cast<int64_t>(config.number("max_window_layers", 0));
+  }
+  return spec;
+}
+
+}  // namespace
+
 FamilySpec qwen2_family() {
   FamilySpec family = llama_family();
   family.name = "qwen2";
   family.model_types = {"qwen2"};
   family.architectures = {"Qwen2ForCausalLM"};
+  family.transformer = qwen2_transformer;
   return family;
 }
 
