@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build_packages=(g++ cmake ninja-build libeigen3-dev libopenblas-openmp-dev liblapacke-dev nlohmann-json3-dev libfmt-dev
-  libcli11-dev nettle-dev)
+  libcli11-dev nettle-dev zlib1g-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev)
 test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-14-dev)
 
 packages=("${build_packages[@]}")
