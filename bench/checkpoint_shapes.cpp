@@ -12,11 +12,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Widths from the config.json files that their makers published.
-constexpr std::array<CheckpointShape, 5> kShapes{{
+constexpr std::array<CheckpointShape, 6> kShapes{{
     {"llama2-7b", ShapeFamily::kLlama, 4096, 11008, 32, 32, 4096},
     {"phi2", ShapeFamily::kPhi, 2560, 10240, 32, 32, 2048},
     {"opt-6.7b", ShapeFamily::kOpt, 4096, 16384, 32, 32, 2048},
     {"llama2-70b", ShapeFamily::kLlama, 8192, 28672, 64, 8, 4096},
+    {"tinyllama-1.1b", ShapeFamily::kLlama, 2048, 5632, 32, 4, 2048},
     {"tiny", ShapeFamily::kLlama, 64, 192, 4, 2, 128},
 }};
 

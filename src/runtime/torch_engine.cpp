@@ -1,0 +1,243 @@
+// The engine on libtorch.
+#include "runtime/torch_engine.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "base/error.h"
+#include "base/system.h"
+#include "runtime/guard.h"
+#include "runtime/torch_session.h"
+
+namespace prunenet {
+namespace {
+
+constexpr int64_t kChunkIds = 2048;                // more at once makes no product faster
+constexpr int64_t kMostLogits = int64_t{1} << 25;  // at once: 128 MiB
+
+// Runs of whole sequences of at most kChunkIds ids (or one longer sequence).
+template <typename Length>
+std::vector<std::pair<size_t, size_t>> runs_of(size_t count, Length length) {
+  std::vector<std::pair<size_t, size_t>> runs;
+  for (size_t begin = 0; begin < count;) {
+    size_t end = begin;
+    int64_t ids = 0;
+    while (end < count && (end == begin || ids + length(end) <= kChunkIds)) ids += length(end++);
+    runs.emplace_back(begin, end);
+    begin = end;
+  }
+  return runs;
+}
+
+// Sequences [begin, end) as a chunk; neighbours of equal length share a segment.
+template <typename Ids>
+Chunk make_chunk(size_t begin, size_t end, Ids ids) {
+  Chunk chunk;
+  std::vector<int64_t> packed;
+  for (size_t i = begin; i < end; ++i) {
+    const std::span<const TokenId> sequence = ids(i);
+    packed.insert(packed.end(), sequence.begin(), sequence.end());
+    const auto length = static_cast<int64_t>(sequence.size());
+    if (chunk.segments.empty() || chunk.segments.back().length != length)
+      chunk.segments.push_back({0, length, nullptr});
+    ++chunk.segments.back().sequences;
+  }
+  chunk.ids = at::tensor(packed, at::kLong);
+  return chunk;
+}
+
+// Weights that must be converted take memory of their own.
+void require_memory(const Checkpoint& checkpoint, const TransformerDescription& description,
+                    const EngineOptions& options) {
+  if (options.stream || options.device != "cpu") return;
+  const Dtype wanted = options.compute == ComputeType::kF32 ? Dtype::kF32 : Dtype::kBf16;
+  int64_t converted = 0;
+  for (const auto& entry : checkpoint.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    const bool only_looked_up = spec.name == description.embedding && description.head.weight.tensor != spec.name;
+    if (spec.dtype != wanted && !only_looked_up)
+      converted += spec.num_elements() * static_cast<int64_t>(dtype_size_bytes(wanted));
+  }
+  const int64_t available = available_memory_bytes();
+  if (available > 0 && converted > available) {
+    fail(ErrorCode::kBadOption, checkpoint.folder().string(),
+         "running it in {} takes {:.1f} GB of memory for converted weights, and {:.1f} GB are free: use {}--stream",
+         dtype_name(wanted), static_cast<double>(converted) / 1e9, static_cast<double>(available) / 1e9,
+         wanted == Dtype::kF32 ? "--dtype bf16 or " : "");
+  }
+}
+
+at::ScalarType scalar_type(ComputeType type) {
+  return type == ComputeType::kF32 ? at::kFloat : at::kBFloat16;
+}
+
+void use_threads(int threads) {
+  at::set_num_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+}
+
+}  // namespace
+
+at::Device torch_device(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  const bool is_cuda = name == "cuda" || name.starts_with("cuda:");
+  if (!is_cuda) fail(ErrorCode::kBadOption, "--device", "'{}' is no device; there are cpu, cuda and cuda:N", name);
+  if (!at::hasCUDA()) {
+    fail(ErrorCode::kUnsupported, "--device " + name,
+         "there is none: no NVIDIA GPU that works, or a libtorch built without CUDA (as Debian's is)");
+  }
+  try {
+    const at::Device device(name);
+    at::empty({1}, at::TensorOptions(at::kFloat).device(device));
+    return device;
+  } catch (const c10::Error& error) {
+    fail(ErrorCode::kUnsupported, "--device " + name, "cannot be used: {}", error.what_without_backtrace());
+  }
+}
+
+void require_finite_logits(const at::Tensor& logits, const std::string& where) {
+  // One sum tells: it is finite only if every term is, and no sum of finite f32 logits overflows an f64.
+  if (std::isfinite(at::sum(logits, at::kDouble).item<double>())) return;
+  fail(ErrorCode::kNonFinite, where,
+       "the model computes {} for some token: its weights are damaged, or overflow in this --dtype",
+       at::isnan(logits).any().item<bool>() ? "NaN" : "infinity");
+}
+
+TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& model, const EngineOptions& options)
+    : where_(checkpoint.folder().string()),
+      description_((require_memory(checkpoint, describe_transformer(checkpoint, model), options),
+                    describe_transformer(checkpoint, model))),
+      weights_(checkpoint, torch_device(options.device)),
+      transformer_((use_threads(options.threads), description_), weights_, torch_device(options.device),
+                   {scalar_type(options.compute), options.stream, options.throw_if_cancelled}),
+      stream_(options.stream) {}
+
+int64_t TorchEngine::cache_bytes_per_id() const {
+  return cache_bytes_per_token(description_, transformer_.type() == at::kFloat ? 4 : 2);
+}
+
+void TorchEngine::require_ids(std::span<const TokenId> ids, size_t sequence) const {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= description_.vocab) {
+      fail(ErrorCode::kBadOption, where_, "id {} at place {} of sequence {} is no token: the vocabulary has {}", ids[i],
+           i, sequence, description_.vocab);
+    }
+  }
+}
+
+void TorchEngine::require_length(int64_t length, size_t sequence) const {
+  if (length == 0) fail(ErrorCode::kBadOption, where_, "sequence {} is empty", sequence);
+  if (description_.max_context > 0 && length > description_.max_context) {
+    fail(ErrorCode::kBadOption, where_, "sequence {} has {} ids, more than the model's context of {}", sequence, length,
+         description_.max_context);
+  }
+}
+
+std::vector<std::vector<TokenScore>> TorchEngine::score(std::span<const ScoreRequest> requests) {
+  return guarded(where_, [&] { return compute_scores(requests); });
+}
+
+Logits TorchEngine::logits(std::span<const std::vector<TokenId>> sequences) {
+  return guarded(where_, [&] { return compute_logits(sequences); });
+}
+
+std::vector<std::vector<TokenScore>> TorchEngine::compute_scores(std::span<const ScoreRequest> requests) {
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    require_length(static_cast<int64_t>(requests[i].ids.size()), i);
+    require_ids(requests[i].ids, i);
+    PRUNENET_CHECK(requests[i].first_scored >= 1 &&
+                   requests[i].first_scored <= static_cast<int64_t>(requests[i].ids.size()));
+  }
+  std::vector<std::vector<TokenScore>> scores(requests.size());
+  const auto ids = [&](size_t i) { return std::span<const TokenId>(requests[i].ids); };
+  const auto length = [&](size_t i) { return static_cast<int64_t>(requests[i].ids.size()); };
+
+  // From hidden states to scores, a bounded number of logits at a time.
+  const auto finish = [&](const at::Tensor& hidden, size_t begin, size_t end) {
+    std::vector<int64_t> rows, targets;  // a row of `hidden`, and the id that follows it
+    int64_t first = 0;
+    for (size_t i = begin; i < end; first += length(i++)) {
+      for (int64_t t = requests[i].first_scored; t < length(i); ++t) {
+        rows.push_back(first + t - 1);
+        targets.push_back(requests[i].ids[static_cast<size_t>(t)]);
+      }
+    }
+    std::vector<TokenScore> flat;
+    const int64_t at_once = std::max<int64_t>(1, kMostLogits / description_.vocab);
+    for (int64_t from = 0; from < static_cast<int64_t>(rows.size()); from += at_once) {
+      const int64_t count = std::min(at_once, static_cast<int64_t>(rows.size()) - from);
+      const auto part = [&](std::vector<int64_t>& values) {
+        return at::from_blob(values.data() + from, {count}, at::TensorOptions(at::kLong)).to(hidden.device());
+      };
+      const at::Tensor logits = transformer_.logits(hidden.index_select(0, part(rows)));  // [count, vocab]
+      require_finite_logits(logits, where_);
+      const at::Tensor largest = at::amax(logits, 1);
+      const at::Tensor target = logits.gather(1, part(targets).unsqueeze(1)).squeeze(1);
+      const at::Tensor total = at::sum((logits - largest.unsqueeze(1)).exp_(), 1);
+      const at::Tensor log_prob = (target - largest - at::log(total)).cpu().contiguous();
+      const at::Tensor greedy = target.ge(largest).cpu().contiguous();
+      for (int64_t i = 0; i < count; ++i) flat.push_back({log_prob.data_ptr<float>()[i], greedy.data_ptr<bool>()[i]});
+    }
+    auto next = flat.begin();
+    for (size_t i = begin; i < end; ++i) {
+      const auto scored = length(i) - requests[i].first_scored;
+      scores[i].assign(next, next + scored);
+      next += scored;
+    }
+  };
+
+  const auto runs = runs_of(requests.size(), length);
+  if (stream_) {  // every layer is read once for all requests
+    std::vector<Chunk> chunks;
+    for (const auto& [begin, end] : runs) chunks.push_back(make_chunk(begin, end, ids));
+    const std::vector<at::Tensor> hidden = transformer_.hidden(chunks);
+    for (size_t i = 0; i < runs.size(); ++i) finish(hidden[i], runs[i].first, runs[i].second);
+  } else {
+    for (const auto& [begin, end] : runs)
+      finish(transformer_.hidden({make_chunk(begin, end, ids)}).front(), begin, end);
+  }
+  return scores;
+}
+
+Logits TorchEngine::compute_logits(std::span<const std::vector<TokenId>> sequences) {
+  const at::NoGradGuard no_grad;
+  Logits result{0, description_.vocab, {}};
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    require_length(static_cast<int64_t>(sequences[i].size()), i);
+    require_ids(sequences[i], i);
+    result.rows += static_cast<int64_t>(sequences[i].size());
+  }
+  result.values.resize(static_cast<size_t>(result.rows * result.vocab));
+  float* out = result.values.data();
+  const auto length = [&](size_t i) { return static_cast<int64_t>(sequences[i].size()); };
+  std::vector<Chunk> chunks;
+  for (const auto& [begin, end] : runs_of(sequences.size(), length)) {
+    chunks.push_back(make_chunk(begin, end, [&](size_t i) { return std::span<const TokenId>(sequences[i]); }));
+  }
+  const int64_t at_once = std::max<int64_t>(1, kMostLogits / description_.vocab);
+  const auto write = [&](const at::Tensor& hidden) {
+    for (int64_t from = 0; from < hidden.size(0); from += at_once) {
+      const at::Tensor logits =
+          transformer_.logits(hidden.narrow(0, from, std::min(at_once, hidden.size(0) - from))).cpu().contiguous();
+      require_finite_logits(logits, where_);
+      out = std::copy_n(logits.data_ptr<float>(), logits.numel(), out);
+    }
+  };
+  if (stream_) {
+    for (const at::Tensor& hidden : transformer_.hidden(chunks)) write(hidden);
+  } else {
+    for (const Chunk& chunk : chunks) write(transformer_.hidden({chunk}).front());
+  }
+  return result;
+}
+
+std::unique_ptr<Session> TorchEngine::open_session(int64_t sequences, int64_t capacity) {
+  PRUNENET_CHECK(sequences >= 1);
+  require_length(capacity, 0);
+  return std::make_unique<TorchSession>(*this, sequences, capacity);
+}
+
+}  // namespace prunenet

@@ -1,0 +1,45 @@
+// The engine behind the border: batches of requests become chunks of the transformer, and its tensors plain numbers.
+#pragma once
+
+#include "engine/engine.h"
+#include "runtime/transformer.h"
+
+namespace prunenet {
+
+class TorchEngine final : public Engine {
+ public:
+  /// See load_engine. `checkpoint` must outlive it.
+  TorchEngine(const Checkpoint& checkpoint, const ModelDescription& model, const EngineOptions& options);
+
+  int64_t vocab() const override { return description_.vocab; }
+  int64_t cache_bytes_per_id() const override;
+  std::vector<std::vector<TokenScore>> score(std::span<const ScoreRequest> requests) override;
+  Logits logits(std::span<const std::vector<TokenId>> sequences) override;
+  std::unique_ptr<Session> open_session(int64_t sequences, int64_t capacity) override;
+
+  Transformer& transformer() { return transformer_; }
+  /// Throws kBadOption for ids that are no tokens of the model, naming their place.
+  void require_ids(std::span<const TokenId> ids, size_t sequence) const;
+  /// `length` ids in one sequence; throws kBadOption where that is none or more than the model's context.
+  void require_length(int64_t length, size_t sequence) const;
+  /// The model's folder, for errors.
+  const std::string& where() const { return where_; }
+
+ private:
+  std::vector<std::vector<TokenScore>> compute_scores(std::span<const ScoreRequest> requests);
+  Logits compute_logits(std::span<const std::vector<TokenId>> sequences);
+
+  std::string where_;
+  TransformerDescription description_;
+  CheckpointWeights weights_;
+  Transformer transformer_;
+  bool stream_;
+};
+
+/// Throws kUnsupported where torch has no such device.
+at::Device torch_device(const std::string& name);
+
+/// Throws kNonFinite, naming the model, when a logit is NaN or infinite.
+void require_finite_logits(const at::Tensor& logits, const std::string& where);
+
+}  // namespace prunenet

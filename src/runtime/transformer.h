@@ -1,0 +1,91 @@
+// One transformer for every family: the forward pass that a TransformerDescription spells out. Sequences are packed one
+// after the other, without padding; only attention knows where one ends. The residual stream, norms, attention scores
+// and logits are f32 whatever type the matrix products have. Differentiable with respect to the weights that its source
+// gives.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "model/transformer.h"
+#include "runtime/weights.h"
+
+namespace prunenet {
+
+/// Keys and values of `sequences` sequences of equal length, for every layer.
+struct KvCache {
+  int64_t past = 0, capacity = 0;
+  std::vector<at::Tensor> keys, values;  // a layer: [sequences, kv_heads, capacity, head_dim]
+};
+
+/// Consecutive sequences of equal length, all with as many ids before them.
+struct Segment {
+  int64_t sequences = 0, length = 0;
+  KvCache* cache = nullptr;  // none: nothing stands before them
+  int64_t past() const { return cache == nullptr ? 0 : cache->past; }
+  int64_t rows() const { return sequences * length; }
+};
+
+/// What goes through the layers at once: N = sum of rows ids.
+struct Chunk {
+  at::Tensor ids;  // int64 [N], on the CPU
+  std::vector<Segment> segments;
+};
+
+class Transformer {
+ public:
+  struct Options {
+    at::ScalarType type = at::kFloat;        // of the matrix products: kFloat or kBFloat16
+    bool stream = false;                     // fetch a layer when it is needed and drop it afterwards
+    void (*throw_if_cancelled)() = nullptr;  // asked before every layer
+  };
+
+  /// `description` and `source` must outlive it.
+  Transformer(const TransformerDescription& description, WeightSource& source, at::Device device, Options options);
+  ~Transformer();
+
+  /// Hidden states [N, E] of every chunk, f32, after the final norm: what the head multiplies. Layers are the outer
+  /// loop and chunks the inner one. Caches are filled and their `past` moved on.
+  std::vector<at::Tensor> hidden(const std::vector<Chunk>& chunks);
+
+  /// Logits [rows, vocab], f32, of hidden states [rows, E].
+  at::Tensor logits(const at::Tensor& hidden);
+
+  /// An empty cache for `sequences` sequences.
+  KvCache make_cache(int64_t sequences, int64_t capacity) const;
+
+  const TransformerDescription& description() const { return description_; }
+  at::ScalarType type() const { return options_.type; }
+
+ private:
+  struct Linear;
+  struct Norm;
+  struct Block;
+  struct Positions;
+
+  Linear fetch(const LinearDescription& linear);
+  Norm fetch(const NormDescription& norm);
+  Block fetch_block(size_t index);
+  void release_block(size_t index);
+
+  at::Tensor embed(const Chunk& chunk);
+  Positions positions(const Chunk& chunk) const;
+  at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor attention(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+                       const Positions& positions) const;
+  at::Tensor ffn(const at::Tensor& x, const Block& block) const;
+  at::Tensor run_block(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+                       const Positions& positions) const;
+
+  const TransformerDescription& description_;
+  WeightSource& source_;
+  at::Device device_;
+  Options options_;
+  std::vector<Block> blocks_;  // empty when streaming
+  std::vector<Linear> head_;   // one, or none when streaming
+};
+
+}  // namespace prunenet

@@ -1,0 +1,44 @@
+// Where the transformer gets its weights from: a checkpoint's mapping, or whatever a caller supplies (parameters in
+// training, masked weights in a test).
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+
+namespace prunenet {
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+  /// The tensor of that name in its stored shape, as `type` (kFloat or kBFloat16), on the device of the source.
+  virtual at::Tensor get(const std::string& name, at::ScalarType type) = 0;
+  /// The stored rows `ids` (int64 [n], on the CPU) of a matrix, as f32: for embeddings, which are looked up and never
+  /// copied whole.
+  virtual at::Tensor rows(const std::string& name, const at::Tensor& ids) = 0;
+  /// The caller has dropped the tensor: its memory may go.
+  virtual void release(const std::string& name) = 0;
+};
+
+/// The weights of a checkpoint. Where the stored type is the asked one and the device is the CPU, a tensor lies in the
+/// mapping itself; else it is converted. Weights beyond the range of the asked type become infinite and show in the
+/// logits.
+class CheckpointWeights final : public WeightSource {
+ public:
+  /// `checkpoint` must outlive it and every tensor that it gave.
+  CheckpointWeights(const Checkpoint& checkpoint, at::Device device) : checkpoint_(checkpoint), device_(device) {}
+
+  at::Tensor get(const std::string& name, at::ScalarType type) override;
+  at::Tensor rows(const std::string& name, const at::Tensor& ids) override;
+  void release(const std::string& name) override;
+
+ private:
+  at::Tensor stored(const std::string& name) const;
+
+  const Checkpoint& checkpoint_;
+  at::Device device_;
+};
+
+}  // namespace prunenet
