@@ -92,6 +92,43 @@ Seeds json_seeds() {
   return seeds;
 }
 
+Seeds tokenizer_seeds() {
+  const std::string text = "\0Hello  w\xc3\xb6rld 12345 <s>\xff \xe6\x88\x91\n\n  x"s;
+  const std::string vocabulary =
+      R"("vocab":{"<s>":0,"H":1,"e":2,"l":3,"o":4,"ll":5,"he":6,"\u0120":7,"\u2581":8,"1":9,"12":10,"\u00ff":11,"<0xFF>":12,"<unk>":13})";
+  const std::string added =
+      R"("added_tokens":[{"id":0,"content":"<s>","special":true,"normalized":false},{"id":14,"content":"  ","lstrip":true}])";
+  const auto whole = [&](const std::string& model, const std::string& steps) {
+    return "{" + added + "," + steps + R"(,"model":{"type":"BPE",)" + vocabulary + "," + model + "}}" + text;
+  };
+  const std::string merges = R"("merges":["l l",["1","2"]])";
+  const std::string byte_level = R"({"type":"ByteLevel","add_prefix_space":true,"use_regex":true})";
+  return {
+      {"byte_level",
+       whole(merges, R"("normalizer":{"type":"NFC"},"pre_tokenizer":)" + byte_level + R"(,"decoder":)" + byte_level)},
+      {"split",
+       whole(
+           merges + R"(,"ignore_merges":true)",
+           R"x("pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\p{L}+|\\s+(?!\\S)"},)x"
+           R"("behavior":"MergedWithNext","invert":true},{"type":"Digits","individual_digits":false},)" +
+               byte_level + R"(,{"type":"Punctuation","behavior":"Contiguous"}]})")},
+      {"pieces",
+       whole(
+           R"("merges":[],"byte_fallback":true,"unk_token":"<unk>","fuse_unk":true)",
+           R"("normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},{"type":"Replace","pattern":)"
+           R"({"String":" "},"content":"\u2581"},{"type":"Lowercase"},{"type":"Strip"}]},"decoder":{"type":"Sequence","decoders":)"
+           R"([{"type":"Replace","pattern":{"String":"\u2581"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},)"
+           R"({"type":"Strip","content":" ","start":1,"stop":0}]},"post_processor":{"type":"TemplateProcessing","single":)"
+           R"([{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[0]}}})")},
+      {"metaspace",
+       whole(merges, R"("pre_tokenizer":{"type":"Metaspace","replacement":"\u2581","prepend_scheme":"first"},)"
+                     R"("decoder":{"type":"Metaspace","replacement":"\u2581"},"post_processor":)" +
+                         byte_level)},
+      {"words", whole(merges, R"("pre_tokenizer":{"type":"Whitespace"})")},
+      {"truncated", whole(merges, R"("pre_tokenizer":null)").substr(0, 200)},
+  };
+}
+
 void write(const fs::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -128,6 +165,39 @@ int main(int argc, char** argv) {
         dictionary({R"("dtype":)", R"("shape":[)", R"("data_offsets":[)", R"("__metadata__":{)", "F32", "BF16", "F16",
                     "F64", "U8", "I64", "BOOL", "F8_E4M3", "[0,0]", "[]", "9223372036854775807", "18446744073709551615",
                     "\\u0061", entry("x", "U8", "", "0,1"), entry("y", "U8", "0", "0,0")}));
+  write_all(folder / "tokenizer", tokenizer_seeds());
+  write(folder / "tokenizer.dict", dictionary({R"("type":")",
+                                               "ByteLevel",
+                                               "Sequence",
+                                               "Split",
+                                               "Digits",
+                                               "Punctuation",
+                                               "Whitespace",
+                                               "WhitespaceSplit",
+                                               "Metaspace",
+                                               "NFKC",
+                                               "NFD",
+                                               "Replace",
+                                               "Regex",
+                                               "String",
+                                               "Isolated",
+                                               "Removed",
+                                               "Contiguous",
+                                               "MergedWithNext",
+                                               "MergedWithPrevious",
+                                               "ByteFallback",
+                                               "Fuse",
+                                               "Strip",
+                                               "true",
+                                               "false",
+                                               "null",
+                                               R"("single_word":true)",
+                                               R"("rstrip":true)",
+                                               R"("normalized":true)",
+                                               "\\p{L}",
+                                               "\\s+",
+                                               "(?!",
+                                               "2147483647"}));
   write(folder / "json.dict",
         dictionary({R"("weight_map":{)", R"("metadata":{)", R"("width":)", R"("a":"b")", "\\u0061", "\\\"", "\\\\",
                     "\\ud83d\\ude00", "null", "true", "1e9", "[[", "]]", "{}", "\"\":"}));

@@ -69,6 +69,11 @@ int main(int argc, char** argv) {
   prunenet::cli::add_spectrum(program, action);
   prunenet::cli::add_train(program, action);
   prunenet::cli::add_prune(program, action);
+  prunenet::cli::add_tokenize(program, action);
+  prunenet::cli::add_score(program, action);
+  prunenet::cli::add_generate(program, action);
+  prunenet::cli::add_compare(program, action);
+  prunenet::cli::add_bench(program, action);
   try {
     program.parse(argc, argv);
     if (!action) throw CLI::RequiredError("A verb");

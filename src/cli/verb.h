@@ -25,6 +25,11 @@ void add_plan(CLI::App& program, Action& action);
 void add_spectrum(CLI::App& program, Action& action);
 void add_train(CLI::App& program, Action& action);
 void add_prune(CLI::App& program, Action& action);
+void add_tokenize(CLI::App& program, Action& action);
+void add_score(CLI::App& program, Action& action);
+void add_generate(CLI::App& program, Action& action);
+void add_compare(CLI::App& program, Action& action);
+void add_bench(CLI::App& program, Action& action);
 
 /// --json, --quiet, --threads.
 struct CommonOptions {

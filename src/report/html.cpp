@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "report/charts.h"
+#include "report/comparison.h"
 #include "report/panels.h"
 #include "report/report.h"
 #include "report/stats.h"
@@ -61,6 +62,7 @@ std::string tiles(const Report& report) {
     out += tile("KS, mean of layers", format_value(ks.mean),
                 fmt::format("worst {} in layer {}", format_value(ks.worst), report.layers[ks.worst_position].index));
   }
+  out += comparison_tiles(report);
   return out.empty() ? "" : fmt::format("<dl class=\"tiles\">\n{}</dl>\n", out);
 }
 
@@ -90,13 +92,15 @@ std::string notes(const Report& report) {
 
 std::string footer(const Report& report) {
   std::string text;
-  if (!report.after_label.empty()) {
+  // A comparison on text may have no spectra.
+  if (!report.after_label.empty() && (!report.comparison || summarize_ks(report.layers).count > 0)) {
     text =
         "<p><b>How to read KS.</b> The two-sample Kolmogorov-Smirnov statistic is the largest difference, over all "
         "values x, between the share of singular values at or below x in one model and in the other: 0 means that the "
         "two spectra are distributed alike, 1 that they do not overlap. It measures how far pruning moved a "
         "layer\u2019s spectrum, not how well the model answers.</p>\n";
   }
+  text += comparison_explained(report);
   return fmt::format("<footer>{}<p>Made by prunenet{}{}.</p></footer>\n", text, report.version.empty() ? "" : " ",
                      escape_html(report.version));
 }
@@ -122,6 +126,7 @@ std::string render_html(const Report& report) {
                       page_style());
   page += header(report, title);
   page += notes(report);
+  page += comparison_section(report);
   page += overview_section(report);
   page += history_section(report);
   page += panels_section(report, spectra);

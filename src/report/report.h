@@ -41,6 +41,23 @@ struct Totals {
           bytes_after = 0, flops_per_token_before = 0, flops_per_token_after = 0;
 };
 
+/// Two models compared on the same text: how far the second (after) is from the first (before).
+struct ComparisonReport {
+  /// What the text is, e.g. "64 sequences of up to 256 tokens that toy wrote itself, seed 42".
+  std::string text;
+  /// Sequences, and tokens that were predicted in them.
+  int64_t num_sequences = 0, num_predictions = 0;
+  /// Mean KL(before || after) of the next token's distributions, in nats, and its standard error over the sequences.
+  double kl_nats = 0;
+  std::optional<double> kl_standard_error;
+  /// Share of predictions with the same likeliest token, 0..1.
+  double top1_agreement = 0;
+  /// Perplexities of the text.
+  double perplexity_before = 0, perplexity_after = 0;
+  /// Mean KL at each position ([0]: the token after the first) and of each sequence; may be empty.
+  std::vector<double> kl_by_position, kl_by_sequence;
+};
+
 /// Everything one page shows. All strings are plain text (UTF-8); none is trusted, all are escaped.
 struct Report {
   /// The page's heading, e.g. "stories260K pruned by prunenet".
@@ -66,6 +83,8 @@ struct Report {
   std::optional<int64_t> best_episode;
   /// Sentences to show near the top (warnings and explanations).
   std::vector<std::string> notes;
+  /// What the second model says differently.
+  std::optional<ComparisonReport> comparison = std::nullopt;
 };
 
 /// Renders one self-contained HTML5 file: no network, no script, light and dark, readable on a phone and on paper.

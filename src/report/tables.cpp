@@ -95,11 +95,12 @@ std::string layers_section(const Report& report, const std::vector<LayerSpectra>
 
 std::string run_section(const Report& report) {
   std::string tables;
-  if (report.totals) tables += scrolling("Exact totals", totals_table(report));
+  const bool totals = report.totals && !report.comparison;  // a comparison shows them in its own table
+  if (totals) tables += scrolling("Exact totals", totals_table(report));
   if (!report.options.empty()) tables += scrolling("Options", options_table(report));
   if (tables.empty()) return "";
   return fmt::format("<section><h2>Run</h2>\n<div class=\"{}\">\n{}</div></section>\n",
-                     report.totals && !report.options.empty() ? "pair" : "stack", tables);
+                     totals && !report.options.empty() ? "pair" : "stack", tables);
 }
 
 }  // namespace prunenet

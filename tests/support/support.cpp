@@ -22,6 +22,9 @@ TemporaryFolder::~TemporaryFolder() {
   fs::remove_all(path_, ignored);
 }
 
+// The modules lie in the build folder, not beside the test programs. What tests run inherits it.
+[[maybe_unused]] const int modules_named = ::setenv("PRUNENET_MODULES", PRUNENET_MODULES_DEFAULT, 0);
+
 std::optional<fs::path> shared_data() {
   const char* chosen = std::getenv("PRUNENET_SHARED_DATA");
   const fs::path path = chosen != nullptr ? chosen : PRUNENET_SHARED_DATA_DEFAULT;

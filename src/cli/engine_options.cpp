@@ -1,0 +1,55 @@
+// The options of every verb that runs a model.
+#include "cli/engine_options.h"
+
+#include "base/cancel.h"
+#include "engine/load.h"
+
+namespace prunenet::cli {
+namespace {
+
+// "cpu", "cuda" or "cuda:N"; whether the device is there is the engine's to say.
+CLI::Validator device_name() {
+  const auto problem = [](std::string& text) {
+    const std::string number = text.starts_with("cuda:") ? text.substr(5) : "";
+    const bool digits = !number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == number.npos;
+    if (text == "cpu" || text == "cuda" || digits) return std::string();
+    return "'" + text + "' is no device; expected cpu, cuda or cuda:N";
+  };
+  return CLI::Validator(problem, "cpu|cuda[:N]");
+}
+
+}  // namespace
+
+void add_engine_options(CLI::App& verb, EngineVerbOptions& options) {
+  verb.add_option(
+          "--dtype", options.dtype,
+          "Arithmetic of the matrix products: f32 (numbers to trust) or bf16 (half the memory, faster, coarser)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  verb.add_option("--device", options.device, "Where to compute: cpu, cuda or cuda:N")
+      ->capture_default_str()
+      ->check(device_name());
+  verb.add_flag("--stream", options.stream,
+                "Keep one layer in memory at a time: for models larger than memory; slower");
+  add_common_options(verb, options, true);
+}
+
+std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptions& options, Progress& progress) {
+  EngineOptions engine;
+  engine.compute = options.dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
+  engine.device = options.device;
+  engine.stream = options.stream;
+  engine.threads = options.threads;
+  engine.throw_if_cancelled = &throw_if_cancelled;
+  progress.begin("loading the model", 1);
+  auto loaded = load_engine(open.checkpoint, open.model, engine);
+  progress.advance(1);
+  progress.end();
+  return loaded;
+}
+
+std::string engine_words(const EngineVerbOptions& options) {
+  return options.dtype + " on " + options.device + (options.stream ? ", one layer in memory at a time" : "");
+}
+
+}  // namespace prunenet::cli

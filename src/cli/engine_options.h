@@ -1,0 +1,29 @@
+// The options of every verb that runs a model, and opening the engine by them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/progress.h"
+#include "cli/verb.h"
+#include "engine/engine.h"
+
+namespace prunenet::cli {
+
+/// --dtype, --device, --stream, and the common ones.
+struct EngineVerbOptions : CommonOptions {
+  std::string dtype = "f32";
+  std::string device = "cpu";
+  bool stream = false;
+};
+
+/// Adds --dtype, --device and --stream, and the common options of a verb that computes.
+void add_engine_options(CLI::App& verb, EngineVerbOptions& options);
+
+/// A model ready to run; `open` must outlive it. Throws what load_engine throws.
+std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptions& options, Progress& progress);
+
+/// "f32 on cpu", for reports and tables.
+std::string engine_words(const EngineVerbOptions& options);
+
+}  // namespace prunenet::cli
