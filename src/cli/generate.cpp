@@ -49,15 +49,19 @@ std::vector<TokenId> stop_ids_of(const ModelDescription& model, const Tokenizer*
 // The text that new ids add to a prompt, piece by piece.
 class NewText {
  public:
-  NewText(const Tokenizer* tokenizer, const std::vector<TokenId>& prompt) {
+  NewText(const Tokenizer* tokenizer, const std::vector<TokenId>& prompt) : tokenizer_(tokenizer) {
     if (tokenizer == nullptr) return;
     decoder_.emplace(*tokenizer);
-    for (const TokenId id : prompt) decoder_->feed(id);
+    for (const TokenId id : prompt) feed(id);
   }
-  std::string feed(TokenId id) { return decoder_ ? decoder_->feed(id) : ""; }
+  std::string feed(TokenId id) {
+    if (!decoder_) return "";
+    return has_text(*tokenizer_, id) ? decoder_->feed(id) : kNoText;
+  }
   std::string finish() { return decoder_ ? decoder_->finish() : ""; }
 
  private:
+  const Tokenizer* tokenizer_;
   std::optional<StreamDecoder> decoder_;
 };
 

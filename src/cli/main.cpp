@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
   prunenet::cli::add_tokenize(program, action);
   prunenet::cli::add_score(program, action);
   prunenet::cli::add_generate(program, action);
+  prunenet::cli::add_eval(program, action);
   prunenet::cli::add_compare(program, action);
   prunenet::cli::add_bench(program, action);
   try {

@@ -15,7 +15,7 @@ Prompt prompt_of_ids(const std::string& list, const ModelDescription& model, con
                      const std::string& where) {
   std::vector<TokenId> ids = parse_ids(list);
   check_ids(ids, model, where);
-  std::string text = tokenizer == nullptr ? "" : tokenizer->decode(ids);
+  std::string text = tokenizer == nullptr ? "" : text_of(*tokenizer, ids);
   return {std::move(ids), std::move(text)};
 }
 

@@ -46,8 +46,8 @@ Scored score_ids(Engine& engine, const ModelDescription& model, const std::vecto
 }
 
 std::string said(const Tokenizer* tokenizer, std::span<const TokenId> ids) {
-  return tokenizer == nullptr ? ""
-                              : Json(tokenizer->decode(ids, true)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (tokenizer == nullptr) return "";
+  return Json(text_of(*tokenizer, ids)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void print_scored(const OpenModel& open, const Tokenizer* tokenizer, const std::vector<TokenId>& ids,

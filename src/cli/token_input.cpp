@@ -2,7 +2,6 @@
 #include "cli/token_input.h"
 
 #include <charconv>
-#include <limits>
 
 #include "base/error.h"
 
@@ -63,6 +62,28 @@ std::vector<TokenId> encode_text(const Tokenizer& tokenizer, const std::string& 
   auto ids = tokenizer.encode(text);
   if (ids.empty()) fail(ErrorCode::kBadOption, where, "becomes no token");
   return ids;
+}
+
+bool has_text(const Tokenizer& tokenizer, TokenId id) {
+  try {
+    tokenizer.decode(std::span(&id, 1), true);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kBadOption) throw;
+    return false;
+  }
+}
+
+std::string text_of(const Tokenizer& tokenizer, std::span<const TokenId> ids) {
+  std::string text;
+  size_t begin = 0;
+  for (size_t i = 0; i <= ids.size(); ++i) {
+    if (i < ids.size() && has_text(tokenizer, ids[i])) continue;
+    text += tokenizer.decode(ids.subspan(begin, i - begin), true);
+    if (i < ids.size()) text += kNoText;
+    begin = i + 1;
+  }
+  return text;
 }
 
 void check_ids(std::span<const TokenId> ids, const ModelDescription& model, const std::string& where) {

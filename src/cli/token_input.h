@@ -25,6 +25,13 @@ std::unique_ptr<Tokenizer> require_tokenizer(const OpenModel& open, const std::s
 /// Ids of a text, with what the tokenizer puts around one (BOS). Throws kBadOption for an empty text.
 std::vector<TokenId> encode_text(const Tokenizer& tokenizer, const std::string& text, const std::string& where);
 
+/// Whether the tokenizer has a text for the id. A model's vocabulary may be larger than its tokenizer's (padded to a
+/// round number), and the model may choose such an id.
+inline constexpr const char* kNoText = "\uFFFD";
+bool has_text(const Tokenizer& tokenizer, TokenId id);
+/// The text of ids, special tokens included; U+FFFD for those that have none.
+std::string text_of(const Tokenizer& tokenizer, std::span<const TokenId> ids);
+
 /// Throws kBadOption when an id is outside the model's vocabulary, or when there are more than its context holds.
 void check_ids(std::span<const TokenId> ids, const ModelDescription& model, const std::string& where);
 

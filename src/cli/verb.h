@@ -28,6 +28,7 @@ void add_prune(CLI::App& program, Action& action);
 void add_tokenize(CLI::App& program, Action& action);
 void add_score(CLI::App& program, Action& action);
 void add_generate(CLI::App& program, Action& action);
+void add_eval(CLI::App& program, Action& action);
 void add_compare(CLI::App& program, Action& action);
 void add_bench(CLI::App& program, Action& action);
 

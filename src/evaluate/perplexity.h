@@ -24,7 +24,7 @@ struct PerplexityOptions {
   int64_t stride = 0;                   // 1 to W; 0: W, windows that share as little as possible
   int64_t max_tokens_per_document = 0;  // ids of a document, BOS included, that are kept; 0: all
   int64_t limit = 0;                    // documents where there is a separator, else windows; 0: all
-  std::string separator;                // a line that stands between two documents; empty: the file is one document
+  std::string separator = {};           // a line that stands between two documents; empty: the file is one document
 };
 
 /// One document: its text and its ids, without BOS.

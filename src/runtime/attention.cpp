@@ -1,11 +1,11 @@
 // Attention in blocks.
 #include "runtime/attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <bit>
 #include <cmath>
 #include <limits>
+
+#include "runtime/pieces.h"
 
 namespace prunenet {
 namespace {
@@ -92,8 +92,8 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
       std::clamp<int64_t>((int64_t{1} << 16) / std::max<int64_t>(1, group * std::min(rows, length) * total), 1, batch);
   const int64_t runs = (batch + joined - 1) / joined;
   at::Tensor out = at::empty({batch, group, length, dim}, queries.options());
-  const auto work = [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;  // threads have modes of their own
+  const int64_t products = batch * group * length * total * dim;
+  for_pieces(blocks * runs, products >= kWorthThreads, [&](int64_t begin, int64_t end) {
     for (int64_t piece = begin; piece < end; ++piece) {
       // The longest blocks first, so that none is left over at the end.
       const int64_t index = blocks - 1 - piece / runs, first = (piece % runs) * joined;
@@ -101,13 +101,7 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
       const Block b = block(index);
       out.narrow(0, first, count).narrow(2, b.first, b.count).copy_(compute(b, index, first, count));
     }
-  };
-  const int64_t products = batch * group * length * total * dim;
-  if (products < kWorthThreads) {
-    work(0, blocks * runs);
-  } else {
-    at::parallel_for(0, blocks * runs, 1, work);
-  }
+  });
   return out.view(queries.sizes());
 }
 

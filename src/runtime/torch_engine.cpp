@@ -2,14 +2,17 @@
 #include "runtime/torch_engine.h"
 
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <thread>
 
 #include "base/error.h"
 #include "base/system.h"
 #include "runtime/guard.h"
+#include "runtime/pieces.h"
 #include "runtime/torch_session.h"
 
 namespace prunenet {
@@ -74,7 +77,16 @@ at::ScalarType scalar_type(ComputeType type) {
   return type == ComputeType::kF32 ? at::kFloat : at::kBFloat16;
 }
 
-void use_threads(int threads) {
+// Activations come and go with every layer. Left to itself, malloc gives large ones back to the system each time, and a
+// third of the time beside the products would go into new pages.
+void keep_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+void prepare(int threads) {
+  keep_memory();
   at::set_num_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
 }
 
@@ -110,7 +122,7 @@ TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& m
       description_((require_memory(checkpoint, describe_transformer(checkpoint, model), options),
                     describe_transformer(checkpoint, model))),
       weights_(checkpoint, torch_device(options.device)),
-      transformer_((use_threads(options.threads), description_), weights_, torch_device(options.device),
+      transformer_((prepare(options.threads), description_), weights_, torch_device(options.device),
                    {scalar_type(options.compute), options.stream, options.throw_if_cancelled}),
       stream_(options.stream) {}
 
@@ -176,8 +188,14 @@ std::vector<std::vector<TokenScore>> TorchEngine::compute_scores(std::span<const
       require_finite_logits(logits, where_);
       const at::Tensor largest = at::amax(logits, 1);
       const at::Tensor target = logits.gather(1, part(targets).unsqueeze(1)).squeeze(1);
-      const at::Tensor total = at::sum((logits - largest.unsqueeze(1)).exp_(), 1);
-      const at::Tensor log_prob = (target - largest - at::log(total)).cpu().contiguous();
+      const at::Tensor total = by_rows(largest, logits.size(1), [&](int64_t row, int64_t n) {
+        return at::sum((logits.narrow(0, row, n) - largest.narrow(0, row, n).unsqueeze(1)).exp_(), 1);
+      });
+      const at::Tensor log_prob =
+          (target - largest -
+           by_rows(total, 1, [&](int64_t row, int64_t n) { return at::log(total.narrow(0, row, n)); }))
+              .cpu()
+              .contiguous();
       const at::Tensor greedy = target.ge(largest).cpu().contiguous();
       for (int64_t i = 0; i < count; ++i) flat.push_back({log_prob.data_ptr<float>()[i], greedy.data_ptr<bool>()[i]});
     }

@@ -5,12 +5,14 @@
 
 #include "base/error.h"
 #include "runtime/attention.h"
+#include "runtime/pieces.h"
+#include "runtime/product.h"
 
 namespace prunenet {
 
 struct Transformer::Linear {
   at::Tensor weight, bias;  // [out, in]; [out] or undefined
-  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+  at::Tensor operator()(const at::Tensor& x) const { return product(x, weight, bias); }
 };
 
 struct Transformer::Norm {
@@ -184,8 +186,14 @@ Transformer::Positions Transformer::positions(const Chunk& chunk) const {
     angles.push_back(at::outer(place, frequencies).repeat({segment.sequences, 1}));
   }
   const at::Tensor all = at::cat(angles).unsqueeze(1);
-  result.cosine = (at::cos(all) * rotary.attention_factor).to(device_, at::kFloat);
-  result.sine = (at::sin(all) * rotary.attention_factor).to(device_, at::kFloat);
+  const auto table = [&](at::Tensor (*turn)(const at::Tensor&)) {
+    const at::Tensor exact = by_rows(all, all.size(-1), [&](int64_t from, int64_t count) {
+      return turn(all.narrow(0, from, count)) * rotary.attention_factor;
+    });
+    return exact.to(device_, at::kFloat);
+  };
+  result.cosine = table(at::cos);
+  result.sine = table(at::sin);
   return result;
 }
 
@@ -251,16 +259,16 @@ at::Tensor Transformer::attention(const at::Tensor& x, const Block& block, size_
 }
 
 at::Tensor Transformer::ffn(const at::Tensor& x, const Block& block) const {
-  at::Tensor inner = block.up[0](x);
-  if (block.gated) {
-    const bool stacked = block.up.size() == 1;
-    const int64_t width = inner.size(-1) / 2;
-    const at::Tensor gate = stacked ? inner.narrow(-1, 0, width) : inner;
-    const at::Tensor up = stacked ? inner.narrow(-1, width, width) : block.up[1](x);
-    inner = activate(gate, description_.activation) * up;
-  } else {
-    inner = activate(inner, description_.activation);
-  }
+  const at::Tensor first = block.up[0](x);
+  const bool stacked = block.gated && block.up.size() == 1;
+  const int64_t width = stacked ? first.size(-1) / 2 : first.size(-1);
+  const at::Tensor gate = stacked ? first.narrow(-1, 0, width) : first;
+  at::Tensor up;
+  if (block.gated) up = stacked ? first.narrow(-1, width, width) : block.up[1](x);
+  const at::Tensor inner = by_rows(gate, width, [&](int64_t from, int64_t count) {
+    const at::Tensor active = activate(gate.narrow(0, from, count), description_.activation);
+    return block.gated ? active * up.narrow(0, from, count) : active;
+  });
   return block.down(inner);
 }
 
@@ -318,7 +326,7 @@ at::Tensor Transformer::logits(const at::Tensor& hidden) {
     for (int64_t first = 0; first < description_.vocab; first += kRun) {
       const int64_t count = std::min(kRun, description_.vocab - first);
       const at::Tensor bias = head.bias.defined() ? head.bias.narrow(0, first, count).to(at::kFloat) : at::Tensor();
-      runs.push_back(at::linear(hidden, head.weight.narrow(0, first, count).to(at::kFloat), bias));
+      runs.push_back(product(hidden, head.weight.narrow(0, first, count).to(at::kFloat), bias));
     }
     result = at::cat(runs, 1);
   }

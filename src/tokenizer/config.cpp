@@ -17,6 +17,13 @@ std::optional<std::string> token_text(const JsonNode& node) {
   return node.is_object() ? node["content"].text() : node.text();
 }
 
+void add_special(const JsonNode& root, TokenizerConfig& config) {
+  for (const char* role :
+       {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"}) {
+    if (const auto text = token_text(root[role])) config.special.push_back(*text);
+  }
+}
+
 TokenId id_of_key(const JsonNode& node, const std::string& key) {
   TokenId id = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
@@ -64,8 +71,10 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     constexpr std::array<std::string_view, 6> kLlamaLike{"LlamaTokenizer",     "LlamaTokenizerFast",
                                                          "CodeLlamaTokenizer", "CodeLlamaTokenizerFast",
                                                          "GemmaTokenizer",     "GemmaTokenizerFast"};
-    const std::string kind = root["tokenizer_class"].text_or("");
-    config.is_llama_like = std::find(kLlamaLike.begin(), kLlamaLike.end(), kind) != kLlamaLike.end();
+    config.kind = root["tokenizer_class"].text_or("");
+    config.is_llama_like = std::find(kLlamaLike.begin(), kLlamaLike.end(), config.kind) != kLlamaLike.end();
+    config.adds_prefix_space = root["add_prefix_space"].flag_or(false);
+    add_special(root, config);
     if (const JsonNode tokens = root["added_tokens_decoder"]; tokens.present()) {
       if (!tokens.is_object()) tokens.reject("an object");
       for (const auto& item : tokens.json().items()) {
@@ -74,8 +83,9 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
       }
     }
   }
-  if (const fs::path path = folder / "special_tokens_map.json"; fs::exists(path) && (!states_bos || !states_eos)) {
+  if (const fs::path path = folder / "special_tokens_map.json"; fs::exists(path)) {
     const JsonNode root = JsonNode::read(path);
+    add_special(root, config);
     if (!states_bos) config.bos = token_text(root["bos_token"]);
     if (!states_eos) config.eos = token_text(root["eos_token"]);
   }

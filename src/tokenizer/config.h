@@ -13,8 +13,11 @@
 namespace prunenet::tokenization {
 
 struct TokenizerConfig {
-  std::optional<std::string> bos, eos;     // texts
+  std::string kind;                     // tokenizer_class, empty where none is named
+  std::optional<std::string> bos, eos;  // texts
+  std::vector<std::string> special;  // texts of all tokens with a role: these two, and those for unknown, padding, ...
   std::optional<bool> adds_bos, adds_eos;  // where stated
+  bool adds_prefix_space = false;          // a byte-level text begins with a space
   bool is_llama_like = false;              // a class of tokenizers that adds BOS where nothing is stated
   std::vector<AddedToken> added;           // of added_tokens_decoder and added_tokens.json, by id
 };

@@ -43,6 +43,12 @@ JsonNode JsonNode::read(const std::filesystem::path& path) {
   return parse(read_text_file(path, kMaxBytes), path.string());
 }
 
+JsonNode JsonNode::of(Json object, const std::string& file) {
+  auto root = std::make_shared<const Json>(std::move(object));
+  const Json* json = root.get();
+  return JsonNode(std::move(root), json, file, "");
+}
+
 const JsonNode::Json& JsonNode::json() const {
   if (!json_) fail(ErrorCode::kFormat, where(), "is missing");
   return *json_;
@@ -85,8 +91,10 @@ std::optional<bool> JsonNode::flag() const {
 }
 
 int32_t JsonNode::number() const {
-  const bool whole = json().is_number_unsigned();
-  if (!whole || json_->get<uint64_t>() > 0x7fffffffu) reject("a whole number from 0 to 2147483647");
+  const Json& value = json();
+  const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() <= 0x7fffffffu
+                                               : value.is_number_integer() && value >= 0 && value <= 0x7fffffff;
+  if (!fits) reject("a whole number from 0 to 2147483647");
   return json_->get<int32_t>();
 }
 

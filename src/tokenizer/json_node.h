@@ -20,6 +20,8 @@ class JsonNode {
   /// The root of a text. Throws kFormat for what is no JSON object, or nested deeper than any tokenizer's.
   static JsonNode parse(std::string_view text, const std::string& file);
   static JsonNode read(const std::filesystem::path& path);
+  /// The root of an object that was made here; `file` stands for it in errors.
+  static JsonNode of(Json object, const std::string& file);
 
   bool present() const { return json_ != nullptr; }
   const Json& json() const;

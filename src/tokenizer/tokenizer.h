@@ -20,6 +20,11 @@ struct EncodeOptions {
   bool parse_special = false;  // special tokens written out in the text ("</s>") become their ids; else they are text
 };
 
+/// Every const function is safe from several threads. decode(encode(text)) is the text, any bytes included, where the
+/// vocabulary has a token for each byte (byte-level, or byte fallback), with these exceptions: a normalizer's changes
+/// stay (NFC); pieces write a space as U+2581, so that a U+2581 of the text comes back as a space; a text that begins
+/// where the tokenizer puts a space of its own may lose or gain one; tokenizer.model replaces bytes that are no UTF-8
+/// by U+FFFD.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -45,8 +50,9 @@ class Tokenizer {
 /// Whether the folder holds a file that open_tokenizer reads.
 bool has_tokenizer(const std::filesystem::path& folder);
 
-/// Opens tokenizer.json, or where there is none tokenizer.model, with tokenizer_config.json beside it. Throws kNotFound
-/// (there is neither), kFormat (a damaged file, named with what is wrong), kUnsupported (a kind of model, normalizer,
+/// Opens tokenizer.json, or where there is none tokenizer.model, or where there is none vocab.json with merges.txt
+/// (GPT-2, OPT); with tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it. Throws kNotFound
+/// (there is none), kFormat (a damaged file, named with what is wrong), kUnsupported (a kind of model, normalizer,
 /// pre-tokenizer or decoder that this program does not know, by its name).
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& folder);
 

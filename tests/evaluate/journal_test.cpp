@@ -22,12 +22,12 @@ std::vector<ScoreRequest> some_requests() {
   return requests;
 }
 
-struct Run {
+struct Finished {
   std::vector<RequestScore> scores;
   int64_t batches = 0;
 };
 
-Run run(const std::vector<ScoreRequest>& requests, Journal* journal, int64_t stop_after = -1) {
+Finished run(const std::vector<ScoreRequest>& requests, Journal* journal, int64_t stop_after = -1) {
   HashEngine engine(60);
   if (stop_after >= 0) {
     engine.before_batch = [stop_after](int64_t before) {
@@ -35,7 +35,7 @@ Run run(const std::vector<ScoreRequest>& requests, Journal* journal, int64_t sto
     };
   }
   SilentProgress silent;
-  Run result;
+  Finished result;
   result.scores = score_requests(engine, request_list("piqa", requests), {.requests = 3}, journal, silent);
   result.batches = engine.batches;
   return result;
@@ -58,8 +58,12 @@ TEST(Batches, AreBoundedAndHoldEachRequestOnce) {
     for (const auto& batch : plan_batches(lengths, options)) {
       ASSERT_FALSE(batch.empty());
       const auto size = static_cast<int64_t>(batch.size());
-      if (options.requests > 0) EXPECT_LE(size, options.requests);
-      if (options.requests == 0 && size > 1) EXPECT_LE(size * lengths[batch[0]], options.ids);
+      if (options.requests > 0) {
+        EXPECT_LE(size, options.requests);
+      }
+      if (options.requests == 0 && size > 1) {
+        EXPECT_LE(size * lengths[batch[0]], options.ids);
+      }
       for (const size_t index : batch) {
         EXPECT_LE(lengths[index], last);
         last = lengths[index];
@@ -73,18 +77,19 @@ TEST(Batches, AreBoundedAndHoldEachRequestOnce) {
 
 TEST(Batches, EveryRequestGetsItsOwnScore) {
   const auto requests = some_requests();
-  const Run whole = run(requests, nullptr);
+  const Finished whole = run(requests, nullptr);
   HashEngine engine(60);
   for (size_t i = 0; i < requests.size(); ++i) {
     double sum = 0;
-    for (const TokenScore& token : engine.score({&requests[i], 1})[0]) sum += static_cast<double>(token.log_prob);
+    const auto tokens = engine.score({&requests[i], 1});
+    for (const TokenScore& token : tokens[0]) sum += static_cast<double>(token.log_prob);
     EXPECT_EQ(whole.scores[i].log_prob, sum) << i;
   }
 }
 
 TEST(Journal, AnInterruptedRunGoesOnWhereItStopped) {
   const auto requests = some_requests();
-  const Run whole = run(requests, nullptr);
+  const Finished whole = run(requests, nullptr);
   ASSERT_EQ(whole.batches, 7);
   for (int64_t stop = 0; stop < whole.batches; ++stop) {
     const TemporaryFolder folder;
@@ -94,7 +99,7 @@ TEST(Journal, AnInterruptedRunGoesOnWhereItStopped) {
     }
     Journal journal(folder / "j", kIdentity);
     EXPECT_EQ(journal.num_batches(), stop);
-    const Run rest = run(requests, &journal);
+    const Finished rest = run(requests, &journal);
     EXPECT_EQ(rest.batches, whole.batches - stop);
     expect_same(rest.scores, whole.scores);
   }
@@ -103,14 +108,14 @@ TEST(Journal, AnInterruptedRunGoesOnWhereItStopped) {
 TEST(Journal, AFinishedOneComputesNothing) {
   const TemporaryFolder folder;
   const auto requests = some_requests();
-  Run first;
+  Finished first;
   {
     Journal journal(folder / "j", kIdentity);
     first = run(requests, &journal);
   }
   const std::string bytes = read_bytes(folder / "j");
   Journal journal(folder / "j", kIdentity);
-  const Run again = run(requests, &journal, 0);
+  const Finished again = run(requests, &journal, 0);
   EXPECT_EQ(again.batches, 0);
   expect_same(first.scores, again.scores);
   EXPECT_EQ(read_bytes(folder / "j"), bytes);
@@ -119,7 +124,7 @@ TEST(Journal, AFinishedOneComputesNothing) {
 TEST(Journal, CutAtEveryByteItStillGoesOn) {
   const TemporaryFolder folder;
   const auto requests = some_requests();
-  Run whole;
+  Finished whole;
   {
     Journal journal(folder / "j", kIdentity);
     whole = run(requests, &journal);
@@ -130,7 +135,7 @@ TEST(Journal, CutAtEveryByteItStillGoesOn) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     if (size == header_end) size = last_line;
     write_bytes(folder / "cut", bytes.substr(0, size));
-    const Run rest = [&] {
+    const Finished rest = [&] {
       Journal journal(folder / "cut", kIdentity);
       return run(requests, &journal);
     }();

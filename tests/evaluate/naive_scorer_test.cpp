@@ -150,7 +150,9 @@ class NaiveScorer : public ::testing::Test {
     }
     const auto n = static_cast<double>(choices.size());
     EXPECT_DOUBLE_EQ(result.acc.mean, static_cast<double>(right) / n);
-    if (result.acc_norm) EXPECT_DOUBLE_EQ(result.acc_norm->mean, static_cast<double>(right_norm) / n);
+    if (result.acc_norm) {
+      EXPECT_DOUBLE_EQ(result.acc_norm->mean, static_cast<double>(right_norm) / n);
+    }
   }
 };
 

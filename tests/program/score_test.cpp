@@ -33,7 +33,9 @@ void expect_golden(const fs::path& folder, const std::string& file = "golden.jso
   EXPECT_NEAR(json["nll_sum_nats"].get<double>(), sum, 1e-9 * nll);
   EXPECT_EQ(json["token_nll"].size(), golden["input_ids"].size() - 1);
   EXPECT_EQ(json["ids"], golden["input_ids"]);
-  if (golden.contains("greedy")) EXPECT_EQ(json["greedy"], golden["greedy"]["continuation"]);
+  if (golden.contains("greedy")) {
+    EXPECT_EQ(json["greedy"], golden["greedy"]["continuation"]);
+  }
 }
 
 TEST(Score, GivesTheGoldensNumbers) {
@@ -119,17 +121,21 @@ TEST_F(BadScore, LongerThanTheContext) {
 
 TEST(Runtime, AMissingModuleIsNamedWithHowToGetIt) {
   const TemporaryFolder folder;
-  tiny_model().write(folder / "model");
+  auto tiny = tiny_model();
+  tiny.config["bos_token_id"] = 1;
+  tiny.write(folder / "model");
   const std::string model = folder / "model";
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"score", model, "--ids", "1"},
                                                     {"generate", model, "--prompt-ids", "1"},
-                                                    {"bench", model, "--prompt", "4"}}) {
-    std::vector<std::string> command{"/usr/bin/env", "PRUNENET_RUNTIME=" + (folder / "none.so").string(),
+                                                    {"bench", model, "--prompt", "4"},
+                                                    {"compare", model, model, "--own-text", "1"}}) {
+    std::vector<std::string> command{"/usr/bin/env", "PRUNENET_MODULES=" + (folder / "none").string(),
                                      PRUNENET_PROGRAM};
     command.insert(command.end(), arguments.begin(), arguments.end());
+    command.emplace_back("-q");
     const RunResult result = run_program(command);
     EXPECT_EQ(result.status, 1) << result.err;
-    for (const char* part : {"runtime module", "none.so", "libtorch"}) {
+    for (const char* part : {"prunenet-runtime.so", "not installed", "none", "libtorch"}) {
       EXPECT_NE(result.err.find(part), std::string::npos) << "'" << part << "' is not in: " << result.err;
     }
     EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;

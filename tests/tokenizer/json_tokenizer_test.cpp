@@ -136,6 +136,29 @@ TEST(JsonTokenizer, TheConfigHasTheLastWordOnBos) {
   EXPECT_FALSE(from_map->adds_bos());
 }
 
+TEST(JsonTokenizer, VocabularyAndMergesInTwoFiles) {  // as OPT's
+  const Json json = byte_level_tokenizer(kMerges);
+  Json vocabulary = json["model"]["vocab"];
+  vocabulary["</s>"] = vocabulary.size();
+  std::string merges = "#version: 0.2\n";
+  for (const auto& [left, right] : kMerges) merges += left + " " + right + "\n";
+  TokenizerFolder folder;
+  folder.write("vocab.json", vocabulary.dump());
+  EXPECT_FALSE(has_tokenizer(folder.path()));
+  folder.write("merges.txt", merges);
+  EXPECT_TRUE(has_tokenizer(folder.path()));
+  EXPECT_EQ(folder.open()->encode("hello é"), open_json(json)->encode("hello é"));
+  folder.write("tokenizer_config.json",
+               R"({"bos_token": "</s>", "add_bos_token": true, "tokenizer_class": "GPT2Tokenizer"})");
+  EXPECT_EQ(folder.open()->encode("he"), (Ids{264, 256}));
+  EXPECT_TRUE(folder.open()->is_special(264));
+  EXPECT_EQ(folder.open()->decode(Ids{264, 256}), "he");
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "CLIPTokenizer"})");
+  expect_error(ErrorCode::kUnsupported, {"vocab.json", "CLIPTokenizer"}, [&] { folder.open(); });
+  folder.write("tokenizer_config.json", "{}").write("merges.txt", "h e\nh q q\n");
+  expect_error(ErrorCode::kFormat, {"merges.txt: model.merges[1]", "h q q"}, [&] { folder.open(); });
+}
+
 TEST(JsonTokenizer, Decoders) {
   const auto decoded = [](const Json& decoder, const Ids& ids) {
     Json json = spm_tokenizer({"▁", "▁a", "a▁", "b"});
