@@ -17,6 +17,7 @@
 namespace prunenet {
 
 inline constexpr TokenId kUnknownToken = 0, kBosToken = 1, kEosToken = 2, kFirstByteToken = 3;
+inline constexpr TokenId kNewlineToken = kFirstByteToken + '\n';
 
 struct BpeVocabulary {
   std::vector<std::string> pieces;  // by id: <unk>, <s>, </s>, 256 bytes, merged pieces in order of merging, characters

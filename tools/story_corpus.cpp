@@ -9,10 +9,6 @@ namespace {
 
 constexpr uint32_t kStoriesARow = 8;  // more than fill a row: no story has fewer than 40 tokens
 
-TokenId newline_id() {
-  return kFirstByteToken + '\n';
-}
-
 }  // namespace
 
 BpeEncoder learn_story_tokenizer(uint64_t seed, int64_t vocab_size) {
@@ -62,7 +58,7 @@ EncodedStory encode_story(BpeEncoder& encoder, story::Story story) {
     result.rules.push_back(inside ? static_cast<int>(ruled[word].rule) : -1);
   }
   PRUNENET_CHECK(end == result.story.text.size() + 1);
-  result.ids.push_back(result.story.another_follows ? newline_id() : kEosToken);
+  result.ids.push_back(result.story.another_follows ? kNewlineToken : kEosToken);
   result.rules.push_back(-1);
   return result;
 }

@@ -155,6 +155,10 @@ std::vector<TaskRun> prepare(const EvalOptions& options, const Sources& sources,
                                 task_info(task).name, run.requests.num_cut, run.requests.requests.size(),
                                 encoder.max_context()));
     }
+    if (run.requests.num_split > 0) {
+      progress.warn(fmt::format("{}: {} continuations alone are longer than that, and were scored in parts",
+                                task_info(task).name, run.requests.num_split));
+    }
     runs.push_back(std::move(run));
   }
   return runs;

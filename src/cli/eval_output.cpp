@@ -38,6 +38,7 @@ Json task_json(const EvalOptions& options, const TaskRun& run) {
                {"num_items", result.num_items},
                {"shots", options.shots},
                {"contexts_cut", run.requests.num_cut},
+               {"continuations_split", run.requests.num_split},
                {"layout", run.data.layout},
                {"data_sha256", run.data.sha256},
                {"dtype", options.dtype}};

@@ -3,12 +3,27 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/error.h"
 #include "evaluate/text.h"
 
 namespace prunenet {
 namespace {
+
+// The scores of all choices out of those of their requests.
+std::vector<RequestScore> by_choice(const TaskRequests& requests, const std::vector<RequestScore>& scores) {
+  std::vector<RequestScore> sums;
+  for (size_t choice = 0; choice + 1 < requests.first.size(); ++choice) {
+    RequestScore sum;
+    for (size_t i = requests.first[choice]; i < requests.first[choice + 1]; ++i) {
+      sum.log_prob += scores[i].log_prob;
+      sum.all_greedy = sum.all_greedy && scores[i].all_greedy;
+    }
+    sums.push_back(sum);
+  }
+  return sums;
+}
 
 size_t largest(const std::vector<double>& values) {
   return static_cast<size_t>(std::max_element(values.begin(), values.end()) - values.begin());
@@ -77,11 +92,12 @@ std::vector<GroupResult> by_group(const TaskData& data, const std::vector<ItemRe
 TaskRequests make_requests(const TaskData& data, const TextEncoder& encoder) {
   TaskRequests made;
   for (const Question& question : data.questions) {
-    made.first.push_back(made.requests.size());
     for (size_t choice = 0; choice < question.num_choices(); ++choice) {
       auto pair = encoder.encode_pair(question.context(choice), " " + question.continuation(choice), question.where);
       made.num_cut += pair.cut > 0;
-      made.requests.push_back(std::move(pair.request));
+      made.num_split += pair.requests.size() > 1;
+      made.first.push_back(made.requests.size());
+      std::move(pair.requests.begin(), pair.requests.end(), std::back_inserter(made.requests));
     }
   }
   made.first.push_back(made.requests.size());
@@ -89,13 +105,17 @@ TaskRequests make_requests(const TaskData& data, const TextEncoder& encoder) {
 }
 
 TaskResult judge(const TaskData& data, const TaskRequests& requests, const std::vector<RequestScore>& scores) {
-  PRUNENET_CHECK(scores.size() == requests.requests.size() && requests.first.size() == data.questions.size() + 1);
+  PRUNENET_CHECK(scores.size() == requests.requests.size());
+  const std::vector<RequestScore> choices = by_choice(requests, scores);
   TaskResult result;
   result.task = data.task;
   Counter acc, acc_norm, acc_norm_characters;
   double log_likelihood = 0;
+  size_t next = 0;  // of choices
   for (size_t i = 0; i < data.questions.size(); ++i) {
-    result.items.push_back(judge_item(data.questions[i], &scores[requests.first[i]]));
+    PRUNENET_CHECK(next + data.questions[i].num_choices() <= choices.size());
+    result.items.push_back(judge_item(data.questions[i], &choices[next]));
+    next += data.questions[i].num_choices();
     const ItemResult& item = result.items.back();
     acc.add(item.right);
     acc_norm.add(item.right_norm);

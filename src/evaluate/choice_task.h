@@ -13,11 +13,13 @@
 
 namespace prunenet {
 
-/// The requests of a task. Those of question i are first[i] .. first[i + 1] - 1, in the order of its choices.
+/// The requests of a task. Choice j of all choices of all questions, in their order, has requests first[j] to
+/// first[j + 1] - 1: nearly always one.
 struct TaskRequests {
   std::vector<ScoreRequest> requests;
   std::vector<size_t> first;
-  int64_t num_cut = 0;  // requests whose context lost its front to the model's limit
+  int64_t num_cut = 0;    // choices whose context lost its front to the model's limit
+  int64_t num_split = 0;  // choices that needed more than one request
 };
 
 /// Throws what TextEncoder::encode_pair throws. Cost: each context and each whole is encoded once.

@@ -31,8 +31,8 @@ std::string model_fingerprint(const Checkpoint& checkpoint) {
 
 std::string tokenizer_fingerprint(const std::filesystem::path& folder) {
   Sha256 hash;
-  for (const char* name :
-       {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "vocab.json", "merges.txt"}) {
     if (!std::filesystem::is_regular_file(folder / name)) continue;
     const MappedFile file(folder / name);
     update(hash, name);

@@ -1,6 +1,8 @@
 // Encoding contexts and continuations.
 #include "evaluate/text_encoder.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "evaluate/text.h"
 
@@ -45,19 +47,16 @@ TextEncoder::Pair TextEncoder::encode_pair(std::string_view context, std::string
     fail(ErrorCode::kUnsupported, where, "the tokenizer gives the continuation '{}' no id of its own after its context",
          continuation);
   }
-  const size_t scored = whole.size() - context_size;
-  const auto limit = static_cast<size_t>(options_.max_context);
-  size_t cut = 0;
-  if (limit > 0 && whole.size() > limit) {
-    if (scored + 1 > limit) {
-      fail(ErrorCode::kUnsupported, where, "the continuation has {} ids, but the model sees no more than {} at once",
-           scored, limit);
-    }
-    cut = whole.size() - limit;
-    whole.erase(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut));
-    context_size -= cut;
+  const auto size = static_cast<int64_t>(whole.size());
+  const int64_t limit = options_.max_context > 0 ? std::max<int64_t>(2, options_.max_context) : size;
+  Pair pair;
+  for (auto scored = static_cast<int64_t>(context_size); scored < size;) {
+    const int64_t end = std::min(size, scored + limit - 1), begin = std::max<int64_t>(0, end - limit);
+    if (pair.requests.empty()) pair.cut = begin;
+    pair.requests.push_back({{whole.begin() + begin, whole.begin() + end}, scored - begin});
+    scored = end;
   }
-  return {{std::move(whole), static_cast<int64_t>(context_size)}, static_cast<int64_t>(cut)};
+  return pair;
 }
 
 }  // namespace prunenet

@@ -33,14 +33,15 @@ class TextEncoder {
   std::vector<TokenId> encode(std::string_view text) const;
 
   struct Pair {
-    ScoreRequest request;
-    int64_t cut = 0;  // ids at the front of the context that had to go
+    std::vector<ScoreRequest> requests;  // one, but for continuations that do not fit at once
+    int64_t cut = 0;                     // ids at the front of the context that the first of them does not see
   };
-  /// The request that scores `continuation` after `context`. Whitespace at the end of the context moves to the
+  /// The requests that score `continuation` after `context`. Whitespace at the end of the context moves to the
   /// continuation; both are encoded together, and the ids beyond those of the context alone are the continuation. Where
-  /// both are longer than max_context, the front of the context is cut (BOS with it). An empty context is BOS, or EOS
-  /// where the tokenizer has no BOS. Throws kUnsupported, naming `where`, when the continuation alone does not fit or
-  /// has no id of its own.
+  /// both are longer than max_context, the front of the context is cut (BOS with it). A continuation that does not fit
+  /// even so is scored in several requests: each of its ids once, after as many as fit before it. An empty context is
+  /// BOS, or EOS where the tokenizer has no BOS. Throws kUnsupported, naming `where`, when the continuation has no id
+  /// of its own.
   Pair encode_pair(std::string_view context, std::string_view continuation, const std::string& where) const;
 
  private:

@@ -10,7 +10,9 @@
 namespace prunenet {
 namespace {
 
-constexpr int64_t kBlockQueries = 128;
+constexpr int64_t kBlockQueries =
+    128;  // rows of scores at once, all queries of a key-value head together: they stay in a core's cache
+constexpr int64_t kLeastQueries = 16;
 constexpr int64_t kWorthThreads = int64_t{1} << 22;  // multiplications, about a millisecond
 constexpr int64_t kMostScores = int64_t{1} << 24;    // of one block, where all heads are computed at once (64 MiB)
 
@@ -25,17 +27,20 @@ Block block_at(int64_t first, int64_t count, const AttentionShape& shape) {
   return {first, count, begin, position + count};
 }
 
-// [count, end - begin]: 0 where a query sees a key, -infinity where it does not.
+// 0 where a query of the block sees a key, -infinity where it does not: [count, n], for the last n keys of the block.
+// Without a window only as many keys as there are queries can be hidden.
 at::Tensor visible(const Block& block, const AttentionShape& shape, const at::TensorOptions& options) {
+  const int64_t begin = shape.window > 0 ? block.begin : block.end - block.count;
   const at::Tensor query = at::arange(shape.past + block.first, block.end, options.dtype(at::kLong)).unsqueeze(1);
-  const at::Tensor key = at::arange(block.begin, block.end, options.dtype(at::kLong)).unsqueeze(0);
+  const at::Tensor key = at::arange(begin, block.end, options.dtype(at::kLong)).unsqueeze(0);
   at::Tensor hidden = key.gt(query);
   if (shape.window > 0) hidden = hidden.logical_or(key.le(query - shape.window));
-  return at::zeros({block.count, block.end - block.begin}, options)
+  return at::zeros({block.count, block.end - begin}, options)
       .masked_fill_(hidden, -std::numeric_limits<float>::infinity());
 }
 
-// queries [B, G, count, d]; keys, values [B, T, d]; alibi [B, G] or undefined; mask [count, T]. Gives [B, G, count, d].
+// queries [B, G, count, d]; keys, values [B, T, d]; alibi [B, G] or undefined; mask [count, n] of the last n keys.
+// Gives [B, G, count, d].
 at::Tensor attend_block(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
                         const at::Tensor& alibi, const at::Tensor& mask, int64_t first_key) {
   const int64_t batch = queries.size(0), group = queries.size(1), count = queries.size(2), dim = queries.size(3);
@@ -45,7 +50,7 @@ at::Tensor attend_block(const at::Tensor& queries, const at::Tensor& keys, const
     const at::Tensor position = at::arange(first_key, first_key + keys.size(1), queries.options());
     scores.add_(alibi.reshape({batch, group, 1, 1}) * position);
   }
-  if (mask.defined()) scores.add_(mask);
+  if (mask.defined()) scores.narrow(3, keys.size(1) - mask.size(1), mask.size(1)).add_(mask);
   const at::Tensor weights = at::softmax(scores, -1).view({batch, group * count, keys.size(1)});
   return at::bmm(weights, values).view({batch, group, count, dim});
 }
@@ -63,7 +68,8 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
 
   const bool in_pieces = queries.is_cpu() && !at::GradMode::is_enabled();
   const int64_t fitting = std::max<int64_t>(1, kMostScores / std::max<int64_t>(1, batch * group * total));
-  const int64_t rows = in_pieces ? kBlockQueries : std::min<int64_t>(length, std::max(kBlockQueries, fitting));
+  const int64_t rows = in_pieces ? std::max(kLeastQueries, kBlockQueries / group)
+                                 : std::min<int64_t>(length, std::max(kBlockQueries, fitting));
   const int64_t blocks = (length + rows - 1) / rows;
   std::vector<at::Tensor> masks(static_cast<size_t>(blocks));
   const auto block = [&](int64_t index) {

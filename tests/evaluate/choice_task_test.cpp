@@ -19,8 +19,9 @@ constexpr TokenId blank_and(char c) {
 TEST(EncodePair, TheContinuationIsWhatTheWholeHasBeyondTheContext) {
   const PairTokenizer tokenizer;
   const auto pair = TextEncoder(tokenizer, {}).encode_pair("A:", " xY", "w");
-  EXPECT_EQ(pair.request.ids, (std::vector<TokenId>{1, byte_id('A'), byte_id(':'), blank_and('x'), byte_id('Y')}));
-  EXPECT_EQ(pair.request.first_scored, 3);
+  EXPECT_EQ(pair.requests.at(0).ids,
+            (std::vector<TokenId>{1, byte_id('A'), byte_id(':'), blank_and('x'), byte_id('Y')}));
+  EXPECT_EQ(pair.requests.at(0).first_scored, 3);
   EXPECT_EQ(pair.cut, 0);
 }
 
@@ -28,17 +29,17 @@ TEST(EncodePair, WhitespaceAtTheEndOfTheContextMovesOver) {
   const PairTokenizer tokenizer;
   const TextEncoder encoder(tokenizer, {});
   const auto moved = encoder.encode_pair("A: ", "x", "w");
-  EXPECT_EQ(moved.request.ids, encoder.encode_pair("A:", " x", "w").request.ids);
-  EXPECT_EQ(moved.request.first_scored, 3);
-  EXPECT_EQ(encoder.encode_pair("A\u00a0\n", "x", "w").request.first_scored, 2);
+  EXPECT_EQ(moved.requests.at(0).ids, encoder.encode_pair("A:", " x", "w").requests.at(0).ids);
+  EXPECT_EQ(moved.requests.at(0).first_scored, 3);
+  EXPECT_EQ(encoder.encode_pair("A\u00a0\n", "x", "w").requests.at(0).first_scored, 2);
 }
 
 TEST(EncodePair, ATokenAcrossTheBorderCountsToTheContext) {
   const PairTokenizer tokenizer;
   // "t" + "he": the whole begins with the pair "th", so that only "e" is beyond the one token of the context.
   const auto pair = TextEncoder(tokenizer, {.bos = BosRule::kNever}).encode_pair("t", "he", "w");
-  EXPECT_EQ(pair.request.ids.size(), 2u);
-  EXPECT_EQ(pair.request.first_scored, 1);
+  EXPECT_EQ(pair.requests.at(0).ids.size(), 2u);
+  EXPECT_EQ(pair.requests.at(0).first_scored, 1);
   expect_error(ErrorCode::kUnsupported, {"w", "'h'"}, [&] { TextEncoder(tokenizer, {}).encode_pair("t", "h", "w"); });
 }
 
@@ -46,20 +47,36 @@ TEST(EncodePair, LongContextsLoseTheirFront) {
   const PairTokenizer tokenizer;
   const TextEncoder encoder(tokenizer, {.max_context = 4});
   const auto pair = encoder.encode_pair("ABCDE", "FG", "w");
-  EXPECT_EQ(pair.request.ids, (std::vector<TokenId>{byte_id('D'), byte_id('E'), byte_id('F'), byte_id('G')}));
-  EXPECT_EQ(pair.request.first_scored, 2);
+  EXPECT_EQ(pair.requests.at(0).ids, (std::vector<TokenId>{byte_id('D'), byte_id('E'), byte_id('F'), byte_id('G')}));
+  EXPECT_EQ(pair.requests.at(0).first_scored, 2);
   EXPECT_EQ(pair.cut, 4);
   EXPECT_EQ(encoder.encode_pair("AB", "C", "w").cut, 0);  // BOS and three: exactly full
-  EXPECT_EQ(encoder.encode_pair("A", "BCD", "w").request.first_scored, 1);
-  expect_error(ErrorCode::kUnsupported, {"w", "4 ids", "no more than 4"},
-               [&] { encoder.encode_pair("A", "BCDE", "w"); });
+  EXPECT_EQ(encoder.encode_pair("A", "BCD", "w").requests.at(0).first_scored, 1);
+}
+
+TEST(EncodePair, AContinuationThatDoesNotFitIsScoredInParts) {
+  const PairTokenizer tokenizer;
+  for (const int64_t limit : {2, 3, 4, 7}) {
+    const auto requests = TextEncoder(tokenizer, {.max_context = limit}).encode_pair("ABC", "DEFGHIJK", "w").requests;
+    const std::vector<TokenId> whole = tokenizer.encode("ABCDEFGHIJK");
+    size_t scored = 4;  // BOS and the context
+    for (const ScoreRequest& request : requests) {
+      ASSERT_LE(static_cast<int64_t>(request.ids.size()), limit);
+      ASSERT_GE(request.first_scored, 1);
+      const auto begin = scored - static_cast<size_t>(request.first_scored);  // each window is a piece of the whole
+      const auto from = whole.begin() + static_cast<std::ptrdiff_t>(begin);
+      ASSERT_TRUE(std::equal(request.ids.begin(), request.ids.end(), from));
+      scored = begin + request.ids.size();
+    }
+    EXPECT_EQ(scored, whole.size()) << limit;
+  }
 }
 
 TEST(EncodePair, AnEmptyContextIsBos) {
   const PairTokenizer with, without(false);
-  EXPECT_EQ(TextEncoder(with, {}).encode_pair("", "AB", "w").request.ids,
+  EXPECT_EQ(TextEncoder(with, {}).encode_pair("", "AB", "w").requests.at(0).ids,
             (std::vector<TokenId>{1, byte_id('A'), byte_id('B')}));
-  EXPECT_EQ(TextEncoder(without, {}).encode_pair("", "AB", "w").request.ids.front(), PairTokenizer::kBos);
+  EXPECT_EQ(TextEncoder(without, {}).encode_pair("", "AB", "w").requests.at(0).ids.front(), PairTokenizer::kBos);
   expect_error(ErrorCode::kUnsupported, {"w"}, [&] { TextEncoder(without, {}).encode_pair(" ", "AB", "w"); });
 }
 
@@ -103,6 +120,20 @@ TEST(Judge, NormsDivideByBytesOrCharactersOfTheChoice) {
   EXPECT_NEAR(result.acc_norm->standard_error, 0.5 / 2, 1e-15);
   EXPECT_EQ(result.items[2].picked, 0u);
   EXPECT_EQ(result.items[0].bytes, (std::vector<int64_t>{2, 3, 6}));
+}
+
+TEST(Judge, AChoiceScoredInPartsCountsAsOneSum) {
+  const PairTokenizer tokenizer;
+  const TaskData data = data_of(Task::kPiqa, {1, 1}, {"ABCDEFG", "A"});
+  const TaskRequests requests = make_requests(data, TextEncoder(tokenizer, {.max_context = 4}));
+  EXPECT_EQ(requests.num_split, 2);
+  std::vector<RequestScore> scores;  // 1 nat a token; the first choice, with its blank, has 8 of them
+  for (const ScoreRequest& request : requests.requests) {
+    scores.push_back({static_cast<double>(request.first_scored) - static_cast<double>(request.ids.size()), true});
+  }
+  const TaskResult result = judge(data, requests, scores);
+  for (const ItemResult& item : result.items) EXPECT_EQ(item.log_likelihoods, (std::vector<double>{-8, -2}));
+  EXPECT_EQ(result.acc.mean, 1);
 }
 
 TEST(Judge, OneItemHasNoError) {
