@@ -1,19 +1,28 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that building and testing prunenet needs. Says what it does; does nothing where all are
 # there already. Works as root or with sudo.
-# Usage: scripts/setup.sh [--build-only]   (--build-only: leave out what only the tests need)
+# Usage: scripts/setup.sh [--build-only] [--no-runtime]
+#   --build-only   leave out what only the tests need
+#   --no-runtime   leave out libtorch (190 packages, 810 MB): everything but the verbs that run a model
 set -euo pipefail
 
 build_packages=(g++ cmake ninja-build libeigen3-dev libopenblas-openmp-dev liblapacke-dev nlohmann-json3-dev libfmt-dev
   libcli11-dev nettle-dev zlib1g-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev)
 test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-14-dev)
 
+runtime_packages=(libtorch-dev)
+
 packages=("${build_packages[@]}")
-case "${1:-}" in
-  "") packages+=("${test_packages[@]}") ;;
-  --build-only) ;;
-  *) echo "usage: scripts/setup.sh [--build-only]" >&2; exit 2 ;;
-esac
+with_tests=1 with_runtime=1
+for option in "$@"; do
+  case "$option" in
+    --build-only) with_tests=0 ;;
+    --no-runtime) with_runtime=0 ;;
+    *) echo "usage: scripts/setup.sh [--build-only] [--no-runtime]" >&2; exit 2 ;;
+  esac
+done
+[ $with_tests = 0 ] || packages+=("${test_packages[@]}")
+[ $with_runtime = 0 ] || packages+=("${runtime_packages[@]}")
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "setup: this is no Debian system; install the equivalents of: ${packages[*]}" >&2
