@@ -67,6 +67,7 @@ class BareProducts {
 };
 
 void measure(const Options& options) {
+  const double before = static_cast<double>(peak_rss_bytes()) / 1e6;  // libtorch itself
   const Checkpoint checkpoint(options.model);
   const ModelDescription model = describe_model(checkpoint);
   const bool bf16 = options.dtype == "bf16";
@@ -95,10 +96,14 @@ void measure(const Options& options) {
       if (entry.stored.spec.name.find(".layers.0.") != std::string::npos) layer += bytes;
       if (entry.stored.spec.name == "lm_head.weight") head = bytes;
     }
+    const double most = static_cast<double>(std::max(layer, head)) / 1e6;
+    const double peak = static_cast<double>(peak_rss_bytes()) / 1e6;
     fmt::print(
-        "streamed: window {} of {} s (median), peak memory {:.0f} MB; a layer takes {:.0f} MB, the head {:.0f} MB\n",
-        options.window, median(seconds), static_cast<double>(peak_rss_bytes()) / 1e6, static_cast<double>(layer) / 1e6,
-        static_cast<double>(head) / 1e6);
+        "{} streamed: a window of {} takes {:.2f} s (median); peak memory {:.0f} MB, {:.0f} MB of it before the model "
+        "was read; a layer is {:.0f} MB, "
+        "the head {:.0f} MB: {:.2f} times the larger\n",
+        options.dtype, options.window, median(seconds), peak, before, static_cast<double>(layer) / 1e6,
+        static_cast<double>(head) / 1e6, (peak - before) / most);
     return;
   }
   const at::NoGradGuard no_grad;
