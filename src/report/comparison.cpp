@@ -62,6 +62,7 @@ std::string line_chart(std::string_view id, std::string_view heading, std::strin
   }
   if (std::isfinite(mean)) chart.level(y_axis.position(mean), "mean");
   std::vector<PlotPoint> places;
+  places.reserve(points.size());
   for (const Point& point : points) places.push_back({x_axis.position(point.at), y_axis.position(point.value)});
   chart.curve(places, "after");
   if (places.size() == 1) chart.dot(places.front(), 3, "point", "");

@@ -14,7 +14,7 @@ inline bool runtime_is_built() {
     const TemporaryFolder folder;
     tiny_model().write(folder / "model");
     const RunResult result = run_prunenet({"score", folder / "model", "--ids", "1,2", "-q"});
-    return result.status == 0 || result.err.find("prunenet-runtime.so, which is not installed") == std::string::npos;
+    return result.status == 0 || result.err.find("needs this module, which is not installed") == std::string::npos;
   }();
   return built;
 }

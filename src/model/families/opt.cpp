@@ -14,8 +14,10 @@ TransformerSpec opt_transformer(const Config& config) {
   spec.norm_epsilon = 1e-5;
   spec.attention_norms = {"self_attn_layer_norm"};
   spec.ffn_norms = {"final_layer_norm"};
-  spec.final_norms = {"model.decoder.final_layer_norm", "decoder.final_layer_norm", "final_layer_norm"};
   spec.final_norm_required = pre_norm && !config.flag("_remove_final_layer_norm", false);
+  spec.final_norms = {};
+  if (spec.final_norm_required)
+    spec.final_norms = {"model.decoder.final_layer_norm", "decoder.final_layer_norm", "final_layer_norm"};
   spec.activation = config.text("activation_function").value_or("relu");
   spec.project_in = {"model.decoder.project_in", "decoder.project_in", "project_in"};
   spec.project_out = {"model.decoder.project_out", "decoder.project_out", "project_out"};

@@ -9,8 +9,8 @@ TransformerSpec qwen2_transformer(const Config& config) {
   TransformerSpec spec = llama_transformer(config);
   if (config.flag("use_sliding_window", false)) {
     constexpr std::string_view kWindow[] = {"sliding_window"};
-    spec.window = config.find_size(kWindow).value_or(0);
-    spec.window_from_layer = static_cast<int64_t>(config.number("max_window_layers", 0));
+    spec.window = config.find_size(kWindow).value_or(config.has("sliding_window") ? 0 : 4096);
+    spec.window_from_layer = static_cast<int64_t>(config.number("max_window_layers", 28));
   }
   return spec;
 }
