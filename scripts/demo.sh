@@ -47,7 +47,8 @@ fi
 
 cat <<END
 
-The published policy (prunenet) ends close to random pruning; a simple rule such as "product" loses less (README.md says why).
+The published policy ends close to random pruning, and rules by norms know no more of what the model says: on some models they
+lose less than chance, on this one they do not (README.md, demo/README.md).
 The pruned models are in $out: config, tokenizer, weights, and prunenet.json with every kept row.
 The reports are $PWD/$out/report.html and $PWD/$out/compared.html - open them in a browser.
 END

@@ -6,6 +6,7 @@
 #include "base/system.h"
 #include "cli/compare_output.h"
 #include "cli/token_input.h"
+#include "evaluate/text.h"
 #include "generate/own_text.h"
 
 namespace prunenet::cli {
@@ -69,6 +70,8 @@ Text windows_of_file(const CompareOptions& options, const OpenModel& dense, int6
   plain.add_special = false;
   const std::string text = read_text_file(options.data, kLargestTextBytes);
   if (text.empty()) fail(ErrorCode::kBadOption, options.data, "is empty; at least two tokens are needed");
+  if (const auto bad = first_bad_utf8(text))
+    fail(ErrorCode::kFormat, options.data, "byte {} is no UTF-8; the text must be UTF-8", *bad);
   const std::vector<TokenId> ids = tokenizer->encode(text, plain);
   const bool with_bos = tokenizer->adds_bos() && tokenizer->bos().has_value() && tokens > 1;
   const size_t step = static_cast<size_t>(tokens) - (with_bos ? 1 : 0);
@@ -93,10 +96,11 @@ Comparison run(const CompareOptions& options, const OpenModel& dense, const Open
   require_same_vocabulary(dense, other);
   const int64_t tokens = sequence_tokens(options, dense, other);
   if (options.data.empty()) text_start(dense.model);  // refuses before any model is loaded
+  Text text;
+  if (!options.data.empty()) text = windows_of_file(options, dense, tokens);  // before any model is loaded
   const auto dense_engine = open_engine(dense, options, progress);
   const auto other_engine = open_engine(other, options, progress);
-  const Text text = options.data.empty() ? own_text(options, dense, *dense_engine, tokens, progress)
-                                         : windows_of_file(options, dense, tokens);
+  if (options.data.empty()) text = own_text(options, dense, *dense_engine, tokens, progress);
   return {measure_divergence(*dense_engine, *other_engine, text.sequences, progress), dense.size(), other.size(),
           text.words};
 }

@@ -16,7 +16,7 @@ namespace {
 Json side_json(const OpenModel& open, const ModelSize& size, double nll) {
   return {{"model", open.name()}, {"params", size.params},
           {"bytes", size.bytes},  {"flops_per_token", size.flops_per_token},
-          {"nll_nats", nll},      {"perplexity", std::exp(nll)}};
+          {"mean_nll_nats", nll}, {"perplexity", std::exp(nll)}};
 }
 
 }  // namespace

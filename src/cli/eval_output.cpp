@@ -32,7 +32,7 @@ Json task_json(const EvalOptions& options, const TaskRun& run) {
   Json json = {{"task", task_info(result.task).name},
                {"acc", result.acc.mean},
                {"acc_norm", mean_or_null(result.acc_norm)},
-               {"stderr", result.acc.standard_error},
+               {"stderr", result.num_items > 1 ? Json(result.acc.standard_error) : Json(nullptr)},
                {"acc_norm_stderr", error_or_null(result.acc_norm)},
                {"acc_norm_chars", mean_or_null(result.acc_norm_characters)},
                {"num_items", result.num_items},

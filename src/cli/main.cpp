@@ -16,7 +16,8 @@ namespace {
 std::string version_text() {
   const prunenet::BlasInfo blas = prunenet::blas_info();
   std::string text = std::string("prunenet ") + PRUNENET_VERSION + "\nlinear algebra: " + blas.name;
-  if (!blas.is_optimised) text += "\nwarning: the reference BLAS is about a hundred times slower than OpenBLAS: install libopenblas0-openmp";
+  if (!blas.is_optimised)
+    text += "\nwarning: the reference BLAS is about a hundred times slower than OpenBLAS: install libopenblas0-openmp";
   return text;
 }
 
@@ -31,7 +32,8 @@ std::string usage_problem(const CLI::App& program, const CLI::ParseError& error)
   const std::vector<std::string> left = program.remaining(true);
   if (program.get_subcommands().empty()) {
     std::string verbs;
-    for (const CLI::App* verb : program.get_subcommands([](const CLI::App*) { return true; })) verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+    for (const CLI::App* verb : program.get_subcommands([](const CLI::App*) { return true; }))
+      verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
     const std::string found = left.empty() ? "no verb given" : "'" + left.front() + "' is no verb";
     return found + "; the verbs are " + verbs + " (prunenet VERB --help)";
   }
@@ -43,7 +45,8 @@ std::string usage_problem(const CLI::App& program, const CLI::ParseError& error)
 int run(const prunenet::cli::Action& action) {
   try {
     action();
-    if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write the result to stdout");
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      throw std::runtime_error("cannot write the result to stdout");
     return 0;
   } catch (const prunenet::Error& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
@@ -59,7 +62,8 @@ int run(const prunenet::cli::Action& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App program{"Makes large language models smaller without calibration data, and shows what that cost.", "prunenet"};
+  CLI::App program{"Makes large language models smaller without calibration data, and shows what that cost.",
+                   "prunenet"};
   program.set_version_flag("--version", version_text, "Version, and the linear algebra library in use");
   program.require_subcommand(0, 1);  // not 1: an unknown verb would then be called a missing one, and not by its name
   program.footer("Every verb has --help with its options and an example.");

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "evaluate/layouts.h"
 #include "evaluate/read_task.h"
+#include "evaluate/text.h"
 
 namespace prunenet {
 namespace {
@@ -52,18 +53,13 @@ std::optional<Record> first_record(const fs::path& file) {
   }
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return text;
-}
-
 bool has(const std::string& text, std::string_view part) {
   return text.find(part) != text.npos;
 }
 
 // Which of several splits to report: 0 is best; nothing for training data.
 std::optional<int> rank_of_split(const fs::path& file, Task task) {
-  const std::string name = lower(file.filename().string());
+  const std::string name = lower_ascii(file.filename().string());
   const bool is_arc = task == Task::kArcEasy || task == Task::kArcChallenge;
   const bool is_test = has(name, "test"), is_validation = has(name, "val") || has(name, "dev");
   if (has(name, "train")) return std::nullopt;
@@ -73,13 +69,13 @@ std::optional<int> rank_of_split(const fs::path& file, Task task) {
 
 bool is_that_arc(const fs::path& file, const fs::path& folder, Task task) {
   if (task != Task::kArcEasy && task != Task::kArcChallenge) return true;
-  const std::string path = lower(fs::relative(file, folder).string());
+  const std::string path = lower_ascii(fs::relative(file, folder).string());
   return has(path, task == Task::kArcEasy ? "easy" : "challenge");
 }
 
 // A line whose only field of note is 'text' may be anything: LAMBADA is then believed by its name alone.
 bool might_be(Layout layout, const Record& record, Task task, const fs::path& file) {
-  if (layout == Layout::kLambada && !has(lower(file.filename().string()), "lambada")) return false;
+  if (layout == Layout::kLambada && !has(lower_ascii(file.filename().string()), "lambada")) return false;
   try {
     return may_hold(layout, record, task);
   } catch (const Error&) {

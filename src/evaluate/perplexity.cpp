@@ -114,6 +114,9 @@ PerplexityPlan plan_perplexity(std::string_view text, const std::string& where, 
   if (const auto bad = first_bad_utf8(text))
     fail(ErrorCode::kFormat, where, "byte {} is no UTF-8; the text must be UTF-8", *bad);
   std::vector<std::string_view> documents = split_documents(text, options.separator);
+  if (!options.separator.empty() && documents.size() == 1 && text.find(options.separator) == text.npos) {
+    fail(ErrorCode::kBadOption, "--separator", "no line of '{}' is '{}'", where, options.separator);
+  }
   if (!options.separator.empty() && options.limit > 0 && static_cast<int64_t>(documents.size()) > options.limit) {
     documents.resize(static_cast<size_t>(options.limit));
   }

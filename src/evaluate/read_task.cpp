@@ -115,6 +115,15 @@ std::string shots_before(const Question& question, const std::vector<Question>& 
 
 TaskData read_task(Task task, const fs::path& path) {
   if (!fs::exists(path)) fail(ErrorCode::kNotFound, path.string(), "no such file or folder");
+  // The two ARC tasks look alike; a file that says which it is in its name is believed.
+  const auto named = [&](std::string_view part) {
+    return lower_ascii(path.filename().string()).find(part) != std::string::npos;
+  };
+  if ((task == Task::kArcEasy && named("challenge") && !named("easy")) ||
+      (task == Task::kArcChallenge && named("easy") && !named("challenge"))) {
+    fail(ErrorCode::kMismatch, path.string(), "expected questions of {}; by its name the file holds the other ARC task",
+         task_info(task).name);
+  }
   TaskData data;
   data.task = task;
   Sha256 hash;

@@ -21,6 +21,9 @@ int64_t count_characters(std::string_view text);
 /// Latin-1 and Latin Extended-A), Greek and Cyrillic letters; other characters stay.
 std::string capitalised(std::string_view text);
 
+/// A to Z in lower case; other characters stay.
+std::string lower_ascii(std::string text);
+
 /// Every `from` becomes `to`, from left to right. `from` must not be empty.
 std::string replaced(std::string text, std::string_view from, std::string_view to);
 

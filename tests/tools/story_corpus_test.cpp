@@ -30,7 +30,8 @@ TEST_F(StoryCorpus, MostRowsBeginADocumentAndAllAreStories) {
     rows.insert(ids);
     if (ids[0] != kBosToken) continue;
     ++begin;
-    // Up to its first end, the row is a story of its eight, word for word: the first, unless the random place is a start.
+    // Up to its first end, the row is a story of its eight, word for word: the first, unless the random place is a
+    // start.
     const auto is_end = [](TokenId id) { return id == kEosToken || id == kNewlineToken; };
     const auto end = std::find_if(ids.begin(), ids.end(), is_end);
     ASSERT_NE(end, ids.end());
