@@ -106,7 +106,7 @@ TEST_F(TrainedModel, TellsStoriesInTheWordsOfTheGrammarAndEnds) {
   std::vector<std::vector<TokenId>> prompts;
   for (const char* begin :
        {"Once a kind baker named Vera lived in Oslo.", "Long ago a famous smith named Tom lived in Lima.",
-        "This year a shy miner named Ivan lives in Berlin.",
+        "This year a gentle miner named Ivan lives in Berlin.",
         "Nowadays a patient cook named Lucy lives in Rome. She works at",
         "In those days a curious miner named Boris lived in Cairo. He"}) {
     prompts.push_back(tokenizer->encode(begin));
