@@ -41,7 +41,7 @@ if [ -e "$out/held-out.txt" ] && [ -z "${1:-}" ]; then
     say eval "$folder" --task perplexity --data "$out/held-out.txt"
   done
   for folder in "$model" "$out/pruned-by-norms"; do
-    say generate "$folder" --prompt "One day" --max-tokens 60
+    say generate "$folder" --prompt "Once a" --max-tokens 110
   done
 fi
 
