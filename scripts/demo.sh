@@ -18,7 +18,7 @@ rm -f build-demo.log
 prunenet=build/release/src/prunenet
 out=build/demo
 mkdir -p "$out"
-say() { printf '\n$ %s\n' "$prunenet $* -q"; "$prunenet" "$@" -q; }
+say() { printf '\n$ %s' "$prunenet"; printf ' %q' "$@"; printf ' -q\n'; "$prunenet" "$@" -q; }
 
 model=${1:-}
 if [ -z "$model" ]; then
