@@ -22,7 +22,8 @@ class Describer {
       if (find_(fmt::format("{}0.{}.weight", prefix, family_.up)) != nullptr) return std::string(prefix);
     }
     const std::string expected = fmt::format("{}0.{}.weight", family_.layer_prefixes.front(), family_.up);
-    fail(ErrorCode::kMismatch, where_, "a '{}' checkpoint must hold tensor '{}', which is not there", family_.name, expected);
+    fail(ErrorCode::kMismatch, where_, "a '{}' checkpoint must hold tensor '{}', which is not there", family_.name,
+         expected);
   }
 
   FfnDescription describe_ffn(const std::string& layer, int64_t index, int64_t hidden) const {
@@ -32,10 +33,12 @@ class Describer {
     const int64_t blocks = fused ? 2 : 1;
 
     const TensorSpec& up = require(layer + std::string(family_.up) + ".weight");
-    if (up.shape.size() != 2) fail(ErrorCode::kMismatch, where_, "tensor '{}' is {}, expected a matrix", up.name, to_string(up));
+    if (up.shape.size() != 2)
+      fail(ErrorCode::kMismatch, where_, "tensor '{}' is {}, expected a matrix", up.name, to_string(up));
     const int64_t stacked = up.shape[static_cast<size_t>(neuron_axis)];
     if (stacked == 0 || stacked % blocks != 0) {
-      fail(ErrorCode::kMismatch, where_, "tensor '{}' is {}: no {} equal blocks of neurons", up.name, to_string(up), blocks);
+      fail(ErrorCode::kMismatch, where_, "tensor '{}' is {}: no {} equal blocks of neurons", up.name, to_string(up),
+           blocks);
     }
     const int64_t width = stacked / blocks;
 
@@ -102,7 +105,8 @@ void require_no_further_layers(const std::string& prefix, int64_t layers, const 
   for (const std::string& name : names) {
     if (!name.starts_with(prefix)) continue;
     const std::string number = name.substr(prefix.size(), name.find('.', prefix.size()) - prefix.size());
-    if (number.empty() || number.size() > 9 || !std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    if (number.empty() || number.size() > 9 ||
+        !std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }))
       continue;
     if (std::stoll(number) >= layers) {
       fail(ErrorCode::kMismatch, where, "states {} layers, but tensor '{}' is stored", layers, name);
@@ -136,7 +140,8 @@ ModelDescription describe_model(const std::string& config_text, const TensorLook
   const int64_t layers = config.size(family.layer_keys);
   if (layers > kMaxLayers) fail(ErrorCode::kFormat, where, "states {} layers, more than {}", layers, kMaxLayers);
   const int64_t heads = config.size(family.head_keys);
-  const int64_t kv_heads = family.kv_heads ? family.kv_heads(config, heads) : config.find_size(family.kv_head_keys).value_or(heads);
+  const int64_t kv_heads =
+      family.kv_heads ? family.kv_heads(config, heads) : config.find_size(family.kv_head_keys).value_or(heads);
   constexpr std::string_view kHeadDim[] = {"head_dim"};
   const int64_t head_dim = config.find_size(kHeadDim).value_or(model.hidden / heads);
   model.width_key = family.width_keys.front();
@@ -166,21 +171,26 @@ ModelDescription describe_model(const std::string& config_text, const TensorLook
                                  [&](std::string_view name) { return find(std::string(name)) != nullptr; });
   for (const std::string& name : tensor_names) {
     const auto& suffixes = family.buffer_suffixes;
-    if (std::any_of(suffixes.begin(), suffixes.end(), [&](std::string_view suffix) { return name.ends_with(suffix); })) {
+    if (std::any_of(suffixes.begin(), suffixes.end(),
+                    [&](std::string_view suffix) { return name.ends_with(suffix); })) {
       model.buffers.push_back(name);
     }
   }
   return model;
 }
 
-ModelDescription describe_model(const Checkpoint& checkpoint) {
-  std::vector<std::string> names;
-  for (const auto& entry : checkpoint.tensors()) names.push_back(entry.stored.spec.name);
-  const TensorLookup find = [&](const std::string& name) -> const TensorSpec* {
+TensorLookup tensor_lookup(const Checkpoint& checkpoint) {
+  return [&checkpoint](const std::string& name) -> const TensorSpec* {
     const auto* entry = checkpoint.find(name);
     return entry == nullptr ? nullptr : &entry->stored.spec;
   };
-  return describe_model(checkpoint.config_text(), find, names, (checkpoint.folder() / "config.json").string());
+}
+
+ModelDescription describe_model(const Checkpoint& checkpoint) {
+  std::vector<std::string> names;
+  for (const auto& entry : checkpoint.tensors()) names.push_back(entry.stored.spec.name);
+  return describe_model(checkpoint.config_text(), tensor_lookup(checkpoint), names,
+                        (checkpoint.folder() / "config.json").string());
 }
 
 ModelSize measure_size(const ModelDescription& model, const std::vector<TensorSpec>& tensors) {

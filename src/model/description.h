@@ -77,6 +77,8 @@ struct ModelDescription {
 
 /// Finds a tensor's name, type and shape, or nullptr.
 using TensorLookup = std::function<const TensorSpec*(const std::string& name)>;
+/// That of a checkpoint, which must outlive it.
+TensorLookup tensor_lookup(const Checkpoint& checkpoint);
 
 /// Describes the model of a checkpoint. `tensor_names` are all that are stored. Throws kFormat (config is no JSON or
 /// lacks a key), kUnsupported (unknown family, mixture of experts, quantised weights: each named), kMismatch (tensors

@@ -267,11 +267,8 @@ TransformerDescription describe_transformer(const std::string& config_text, cons
 }
 
 TransformerDescription describe_transformer(const Checkpoint& checkpoint, const ModelDescription& model) {
-  const TensorLookup find = [&](const std::string& name) -> const TensorSpec* {
-    const auto* entry = checkpoint.find(name);
-    return entry == nullptr ? nullptr : &entry->stored.spec;
-  };
-  return describe_transformer(checkpoint.config_text(), find, model, (checkpoint.folder() / "config.json").string());
+  return describe_transformer(checkpoint.config_text(), tensor_lookup(checkpoint), model,
+                              (checkpoint.folder() / "config.json").string());
 }
 
 int64_t cache_bytes_per_token(const TransformerDescription& transformer, int64_t bytes_per_number) {

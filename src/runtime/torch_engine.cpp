@@ -85,9 +85,14 @@ void keep_memory() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-void prepare(int threads) {
+// What must be settled before the first weight is fetched; gives the description back.
+const TransformerDescription& prepared(const TransformerDescription& description, const Checkpoint& checkpoint,
+                                       const EngineOptions& options) {
+  require_memory(checkpoint, description, options);
   keep_memory();
-  at::set_num_threads(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  at::set_num_threads(options.threads > 0 ? options.threads : processors);
+  return description;
 }
 
 }  // namespace
@@ -119,10 +124,9 @@ void require_finite_logits(const at::Tensor& logits, const std::string& where) {
 
 TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& model, const EngineOptions& options)
     : where_(checkpoint.folder().string()),
-      description_((require_memory(checkpoint, describe_transformer(checkpoint, model), options),
-                    describe_transformer(checkpoint, model))),
+      description_(describe_transformer(checkpoint, model)),
       weights_(checkpoint, torch_device(options.device)),
-      transformer_((prepare(options.threads), description_), weights_, torch_device(options.device),
+      transformer_(prepared(description_, checkpoint, options), weights_, weights_.device(),
                    {scalar_type(options.compute), options.stream, options.throw_if_cancelled}),
       stream_(options.stream) {}
 

@@ -33,6 +33,7 @@ class CheckpointWeights final : public WeightSource {
   at::Tensor get(const std::string& name, at::ScalarType type) override;
   at::Tensor rows(const std::string& name, const at::Tensor& ids) override;
   void release(const std::string& name) override;
+  at::Device device() const { return device_; }
 
  private:
   at::Tensor stored(const std::string& name) const;
