@@ -99,6 +99,18 @@ std::optional<Config> Config::section(std::string_view key) const {
   return Config(std::make_shared<const Json>(*found), fmt::format("{}: '{}'", where_, key));
 }
 
+std::vector<Config> Config::sections(std::string_view key) const {
+  const auto found = json_->find(key);
+  if (found == json_->end() || found->is_null()) return {};
+  std::vector<Config> sections;
+  for (const Json& item : *found) {
+    if (!found->is_array() || !item.is_object()) fail(ErrorCode::kFormat, where_, "'{}' is no list of objects", key);
+    sections.push_back(
+        Config(std::make_shared<const Json>(item), fmt::format("{}: '{}'[{}]", where_, key, sections.size())));
+  }
+  return sections;
+}
+
 bool Config::flag(std::string_view key, bool fallback) const {
   const auto found = json_->find(key);
   if (found == json_->end() || found->is_null()) return fallback;
@@ -116,6 +128,11 @@ std::optional<std::string> Config::architecture() const {
   const auto found = json_->find("architectures");
   if (found == json_->end() || !found->is_array() || found->empty() || !found->front().is_string()) return std::nullopt;
   return found->front().get<std::string>();
+}
+
+bool Config::is_false(std::string_view key) const {
+  const auto found = json_->find(key);
+  return found != json_->end() && found->is_boolean() && !found->get<bool>();
 }
 
 bool Config::has(std::string_view key) const {

@@ -31,7 +31,11 @@ class Config {
   std::vector<int32_t> ids(std::string_view key) const;
   /// The object under `key`; nothing where it is absent, null or no object.
   std::optional<Config> section(std::string_view key) const;
+  /// The objects of a list; empty where the key is absent or null. Throws kFormat when it is no list of objects.
+  std::vector<Config> sections(std::string_view key) const;
   bool flag(std::string_view key, bool fallback) const;
+  /// Present, and false.
+  bool is_false(std::string_view key) const;
   std::optional<std::string> text(std::string_view key) const;
   /// `architectures[0]`, or nothing.
   std::optional<std::string> architecture() const;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/description.h"
 #include "model/family.h"
+#include "model/heads.h"
 
 namespace prunenet {
 namespace {
@@ -45,13 +46,15 @@ class Describer {
     FfnDescription ffn;
     ffn.neurons.name = fmt::format("layer {} FFN neurons", index);
     ffn.neurons.width = width;
+    std::vector<UnitRun> runs{{0, 1, 1}};
+    if (fused) runs.push_back({width, 1, 1});
     const auto add_rows = [&](std::string_view name) {
       const std::string base = layer + std::string(name);
       require_shape(base + ".weight", conv1d ? std::vector{hidden, width} : std::vector{width * blocks, hidden});
-      ffn.neurons.members.push_back({base + ".weight", neuron_axis, blocks});
+      ffn.neurons.members.push_back({base + ".weight", neuron_axis, runs});
       if (find_(base + ".bias") != nullptr) {
         require_shape(base + ".bias", {width * blocks});
-        ffn.neurons.members.push_back({base + ".bias", 0, blocks});
+        ffn.neurons.members.push_back({base + ".bias", 0, runs});
       }
     };
     if (family_.ffn == FfnLayout::kGated) {
@@ -64,7 +67,7 @@ class Describer {
 
     const std::string down = layer + std::string(family_.down);
     require_shape(down + ".weight", conv1d ? std::vector{width, hidden} : std::vector{hidden, width});
-    ffn.neurons.members.push_back({down + ".weight", conv1d ? 0 : 1, 1});
+    ffn.neurons.members.push_back({down + ".weight", conv1d ? 0 : 1, {{0, 1, 1}}});
     ffn.down = MatrixRef{down + ".weight", 0, hidden, width, conv1d};
     if (find_(down + ".bias") != nullptr) {
       require_shape(down + ".bias", {hidden});
@@ -114,7 +117,58 @@ void require_no_further_layers(const std::string& prefix, int64_t layers, const 
   }
 }
 
+// The keys under which sizes are stated, and what this config cannot state, with the reason.
+ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, const Config& config,
+                         const ModelDescription& model) {
+  ConfigKeys keys;
+  for (std::string_view key : family.layer_keys) {
+    if (config.states(key)) keys.layers.emplace_back(key);
+  }
+  if (spec.scale_by_layer)
+    keys.layers_fixed = "its attention scores are divided by the number of their layer, which dropping layers would change";
+
+  const auto stored = [](const LayerDescription& layer) { return !layer.attention.kv_groups.members.empty(); };
+  const auto single = [](const LayerDescription& layer) { return layer.kv_heads == 1; };
+  keys.heads_since = family.head_dim_since;
+  if (family.head_dim_since.empty()) {
+    keys.heads_fixed = fmt::format(
+        "config.json of a '{}' cannot state a head size apart from hidden / heads, so that no program would load the result",
+        family.name);
+  } else if (std::all_of(model.layers.begin(), model.layers.end(), single)) {
+    keys.heads_fixed = "one key-value head serves all its queries (multi-query attention), so that none can go";
+  } else if (!std::all_of(model.layers.begin(), model.layers.end(), stored)) {
+    keys.heads_fixed = "its attention tensors are not all there, or do not fit the heads that config.json states";
+  } else if (family.heads_fixed != nullptr) {
+    keys.heads_fixed = family.heads_fixed(config);
+  }
+  if (keys.heads_fixed.empty()) {
+    const auto& names = family.head_keys;
+    const auto found = std::find_if(names.begin(), names.end(), [&](std::string_view key) { return config.states(key); });
+    keys.heads = found == names.end() ? names.front() : *found;
+    keys.kv_heads = family.kv_head_keys.front();
+    keys.head_dim = "head_dim";
+  }
+
+  if (!family.like_deci) {
+    keys.deci_refused = fmt::format("it is a LLaMA with widths of its own for each layer, and this model is a '{}'", family.name);
+  } else if (std::any_of(model.layers.begin(), model.layers.end(),
+                         [](const LayerDescription& layer) { return layer.ffn.neurons.members.size() > 3; })) {
+    keys.deci_refused = "it has no place for biases of gate and up, which this model has";
+  }
+  return keys;
+}
+
 }  // namespace
+
+std::vector<int64_t> owned_indices(const CoupledMember& member, const std::vector<int64_t>& kept) {
+  std::vector<int64_t> indices;
+  for (const UnitRun& run : member.runs) {
+    for (int64_t unit : kept) {
+      for (int64_t i = 0; i < run.count; ++i) indices.push_back(run.first + unit * run.stride + i);
+    }
+  }
+  return indices;
+}
 
 std::vector<int64_t> ModelDescription::ffn_widths() const {
   std::vector<int64_t> widths;
@@ -122,9 +176,22 @@ std::vector<int64_t> ModelDescription::ffn_widths() const {
   return widths;
 }
 
+LayerSizes ModelDescription::sizes(size_t layer) const {
+  return {layers[layer].ffn.neurons.width, layers[layer].heads, layers[layer].kv_heads};
+}
+
 bool ModelDescription::width_is_uniform() const {
-  return std::all_of(layers.begin(), layers.end(),
-                     [&](const LayerDescription& layer) { return layer.ffn.neurons.width == config_width; });
+  for (size_t l = 0; l < layers.size(); ++l) {
+    if (sizes(l).width != config_layers[l].width) return false;
+  }
+  return true;
+}
+
+bool ModelDescription::heads_match_config() const {
+  for (size_t l = 0; l < layers.size(); ++l) {
+    if (sizes(l).heads != config_layers[l].heads || sizes(l).kv_heads != config_layers[l].kv_heads) return false;
+  }
+  return true;
 }
 
 ModelDescription describe_model(const std::string& config_text, const TensorLookup& find,
@@ -145,24 +212,38 @@ ModelDescription describe_model(const std::string& config_text, const TensorLook
   constexpr std::string_view kHeadDim[] = {"head_dim"};
   const int64_t head_dim = config.find_size(kHeadDim).value_or(model.hidden / heads);
   model.width_key = family.width_keys.front();
-  if (family.default_width_per_hidden) {
+  if (family.layer_sizes != nullptr) model.config_layers = family.layer_sizes(config, layers, model.hidden, heads);
+  model.keys.per_layer = !model.config_layers.empty();
+  if (model.keys.per_layer) {
+    model.config_width = model.config_layers.front().width;
+  } else if (family.default_width_per_hidden) {
     model.config_width = config.find_size(family.width_keys).value_or(*family.default_width_per_hidden * model.hidden);
   } else {
     model.config_width = config.size(family.width_keys);
   }
+  if (!model.keys.per_layer)
+    model.config_layers.assign(static_cast<size_t>(layers), {model.config_width, heads, kv_heads});
 
   constexpr std::string_view kContext[] = {"max_position_embeddings", "n_positions", "n_ctx", "seq_length"};
   model.max_context = config.find_size(kContext).value_or(0);
   if (const auto bos = config.ids("bos_token_id"); !bos.empty()) model.bos = bos.front();
   model.eos = config.ids("eos_token_id");
 
+  if (head_dim < 1) fail(ErrorCode::kMismatch, where, "states {} heads for a hidden size of {}", heads, model.hidden);
+
   const Describer describer(family, find, where);
-  const std::string prefix = describer.choose_prefix();
-  require_no_further_layers(prefix, layers, tensor_names, where);
+  const TransformerSpec spec = family.transformer(config);
+  model.layer_prefix = describer.choose_prefix();
+  require_no_further_layers(model.layer_prefix, layers, tensor_names, where);
   for (int64_t index = 0; index < layers; ++index) {
-    const std::string layer = fmt::format("{}{}.", prefix, index);
-    model.layers.push_back({heads, kv_heads, head_dim, describer.describe_ffn(layer, index, model.hidden)});
+    const std::string layer = fmt::format("{}{}.", model.layer_prefix, index);
+    LayerDescription dims{heads, kv_heads, head_dim, describer.describe_ffn(layer, index, model.hidden), {}};
+    describe_heads(find, spec, layer, index, model.hidden, dims);
+    model.layers.push_back(std::move(dims));
   }
+  const bool per_layer = model.keys.per_layer;
+  model.keys = describe_keys(family, spec, config, model);
+  model.keys.per_layer = per_layer;
 
   for (std::string_view name : family.embeddings) {
     if (find(std::string(name)) != nullptr) model.embeddings.emplace_back(name);

@@ -22,20 +22,29 @@ struct MatrixRef {
   bool transposed = false;  // stored [in, out], as Conv1D of GPT-2
 };
 
-/// One tensor of a coupled group. Along `axis` it holds `blocks` stacked runs of the group's width: 2 for gate and up in
-/// one tensor, else 1. Keeping a set S of the group keeps the rows (columns) b * width + s of every block b.
+/// Where the units of a group lie along an axis: unit u owns the `count` indices from `first + u * stride` on.
+struct UnitRun {
+  int64_t first = 0, count = 1, stride = 1;
+};
+
+/// One tensor of a coupled group: a unit owns the indices of all `runs` along `axis`, which do not overlap. One run of
+/// single rows for the neurons of a plain matrix; two for gate and up in one tensor; one of whole heads for a KV group.
 struct CoupledMember {
   std::string tensor;
   int axis = 0;
-  int64_t blocks = 1;
+  std::vector<UnitRun> runs;  // in the order in which they are stored
 };
 
 /// Rows and columns that mean the same thing and live or die together.
 struct CoupledGroup {
-  std::string name;  // "layer 3 FFN neurons"
-  int64_t width = 0;
+  std::string name;   // "layer 3 FFN neurons", "layer 3 KV groups"
+  int64_t width = 0;  // number of units: neurons, or groups of query heads that share a key-value head
   std::vector<CoupledMember> members;
 };
+
+/// The indices along the member's axis that the units `kept` (ascending) own, in the order in which they are stored:
+/// run by run, unit by unit within a run.
+std::vector<int64_t> owned_indices(const CoupledMember& member, const std::vector<int64_t>& kept);
 
 /// The feed-forward network of a layer: down(act(gate x) * up x), or down(act(up x)) where there is no gate.
 struct FfnDescription {
@@ -49,9 +58,35 @@ struct FfnDescription {
   const MatrixRef& policy_view() const { return gate ? *gate : up; }
 };
 
+/// Attention of a layer, as far as cutting heads needs it. A KV group is a key-value head with the query heads that share
+/// it: rows of query, key and value with their biases, columns of the output projection, always whole heads.
+struct HeadsDescription {
+  MatrixRef output;                        // [D, heads * head_dim]; no tensor where the checkpoint holds none
+  std::optional<std::string> output_bias;  // [D], never cut
+  CoupledGroup kv_groups;                  // width kv_heads; no members where the tensors do not fit the heads
+};
+
 struct LayerDescription {
-  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;  // as stored; as the config says where no attention is stored
   FfnDescription ffn;
+  HeadsDescription attention;
+};
+
+/// How config.json states the sizes that a cut changes. Whoever writes one asks no family by name.
+struct ConfigKeys {
+  std::vector<std::string> layers;        // every key that states the number of layers
+  std::string heads, kv_heads, head_dim;  // empty where heads cannot be cut, for the reason below
+  std::string heads_fixed;                // why heads cannot be cut; empty: they can
+  std::string heads_since;                // "transformers 4.45": the first stock release that reads head_dim
+  std::string layers_fixed;               // why no layer can be dropped; empty: they can
+  std::string deci_refused;               // why it cannot be written in the DeciLM layout; empty: it can
+  bool per_layer = false;                 // it is in the DeciLM layout: block_configs state every layer
+};
+
+/// Sizes of a layer that a cut changes.
+struct LayerSizes {
+  int64_t width = 0, heads = 0, kv_heads = 0;
+  bool operator==(const LayerSizes&) const = default;
 };
 
 struct ModelDescription {
@@ -59,9 +94,12 @@ struct ModelDescription {
   std::string model_type;  // as config.json says
   int64_t hidden = 0, vocab = 0;
   std::vector<LayerDescription> layers;
+  std::string layer_prefix;  // "model.layers.": names of a layer's tensors go on with its index and a dot
 
   std::string width_key;       // the key of config.json that states the FFN width
-  int64_t config_width = 0;    // what it states (or what its absence means)
+  int64_t config_width = 0;    // what it states (or what its absence means); of layer 0 where it states every layer
+  std::vector<LayerSizes> config_layers;  // what it states of each layer
+  ConfigKeys keys;
   bool tied_head = false;      // the output head is the embedding
   std::vector<std::string> embeddings;  // tensors that are looked up and not multiplied
   std::vector<std::string> buffers;     // tensors that are no parameters: masks, rotary tables
@@ -71,8 +109,11 @@ struct ModelDescription {
   std::vector<TokenId> eos;
 
   std::vector<int64_t> ffn_widths() const;
-  /// All layers have the width that config.json states, so that stock programs load it.
+  LayerSizes sizes(size_t layer) const;  // as stored
+  /// All layers have the width that config.json states for them, so that stock programs load it.
   bool width_is_uniform() const;
+  /// Likewise of the heads.
+  bool heads_match_config() const;
 };
 
 /// Finds a tensor's name, type and shape, or nullptr.

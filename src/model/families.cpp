@@ -11,7 +11,8 @@ namespace {
 
 const std::vector<FamilySpec>& families() {
   static const std::vector<FamilySpec> table{llama_family(),  mistral_family(),  qwen2_family(), phi_family(),  phi3_family(),
-                                             opt_family(),    falcon_family(),   gpt_neox_family(), gpt2_family(), gemma_family()};
+                                             opt_family(),    falcon_family(),   gpt_neox_family(), gpt2_family(), gemma_family(),
+                                             deci_family()};
   return table;
 }
 

@@ -203,11 +203,9 @@ TransformerDescription describe_transformer(const std::string& config_text, cons
          embedding.name, transformer.embedding_width, model.hidden);
   }
 
-  const std::string up = model.layers.front().ffn.up.tensor;  // "<prefix>0.<family.up>.weight"
-  const std::string prefix = up.substr(0, up.size() - (std::string("0.") + std::string(family.up) + ".weight").size());
   for (size_t index = 0; index < model.layers.size(); ++index) {
     const LayerDescription& dims = model.layers[index];
-    const std::string layer = fmt::format("{}{}.", prefix, index);
+    const std::string layer = fmt::format("{}{}.", model.layer_prefix, index);
     BlockDescription block;
     block.attention_norm = finder.first_norm(layer, spec.attention_norms, model.hidden);
     block.ffn_norm = finder.first_norm(layer, spec.ffn_norms, model.hidden);

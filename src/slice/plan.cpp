@@ -1,53 +1,170 @@
-// Planning a cut: new shapes, kept indices, new config.
+// Planning a cut: new names and shapes, kept indices, bytes that take the place of others.
 #include <algorithm>
+#include <charconv>
 #include <map>
+#include <numeric>
+#include <optional>
 
 #include "base/error.h"
-#include "checkpoint/config_text.h"
+#include "model/deci.h"
+#include "slice/config.h"
 #include "slice/slice.h"
 
 namespace prunenet {
 namespace {
 
-// Indices along the member's axis: the kept neurons in each of its stacked blocks.
-std::vector<int64_t> kept_indices(const CoupledMember& member, int64_t width, const std::vector<int64_t>& kept) {
-  std::vector<int64_t> indices;
-  indices.reserve(kept.size() * static_cast<size_t>(member.blocks));
-  for (int64_t block = 0; block < member.blocks; ++block) {
-    for (int64_t neuron : kept) indices.push_back(block * width + neuron);
+using CutMap = std::map<std::string, TensorCut>;
+
+// Cuts every member of a group to the kept units, then `zeros` units of zeros at the end of every run.
+void cut_group(const CoupledGroup& group, const std::vector<int64_t>& kept, int64_t zeros, CutMap& cuts) {
+  if (static_cast<int64_t>(kept.size()) == group.width && zeros == 0) return;
+  for (const CoupledMember& member : group.members) {
+    TensorCut& cut = cuts[member.tensor];
+    cut.axis = member.axis;
+    for (const UnitRun& run : member.runs) {
+      const std::vector<int64_t> owned = owned_indices({member.tensor, member.axis, {run}}, kept);
+      cut.kept.insert(cut.kept.end(), owned.begin(), owned.end());
+      cut.kept.insert(cut.kept.end(), static_cast<size_t>(zeros * run.count), kZeros);
+    }
   }
-  return indices;
+}
+
+// The width of every layer when all are filled up to one; 0: they are not.
+int64_t common_width(const ModelDescription& model, const Mask& mask, const Edits& edits) {
+  if (edits.layout != SliceLayout::kPadded) return 0;
+  size_t widest = 0;
+  bool any = false;
+  for (size_t layer = 0; layer < mask.kept.size(); ++layer) {
+    if (mask.drops(static_cast<int64_t>(layer))) continue;
+    if (!any || mask.kept[layer].size() > mask.kept[widest].size()) widest = layer;
+    any = true;
+  }
+  const auto least = static_cast<int64_t>(mask.kept[widest].size());
+  if (edits.padded_width != 0 && edits.padded_width < least) {
+    fail(ErrorCode::kBadOption, "padded width", "is {}, but layer {} keeps {} neurons", edits.padded_width, widest, least);
+  }
+  if (edits.padded_width != 0) return edits.padded_width;
+  return model.keys.per_layer ? (least + kDeciWidthMultiple - 1) / kDeciWidthMultiple * kDeciWidthMultiple : least;
+}
+
+// "model.layers.12.mlp..." is layer 12; nothing for tensors outside the layers.
+std::optional<int64_t> layer_of(const std::string& name, const std::string& prefix) {
+  if (!name.starts_with(prefix)) return std::nullopt;
+  int64_t layer = 0;
+  const char* const end = name.data() + name.size();
+  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, layer);
+  if (error != std::errc() || stop == end || *stop != '.' || layer < 0) return std::nullopt;
+  return layer;
+}
+
+// New indices of the layers that stay.
+class Renumbering {
+ public:
+  Renumbering(const ModelDescription& model, const Mask& mask) : prefix_(model.layer_prefix) {
+    for (size_t layer = 0, next = 0; layer < model.layers.size(); ++layer) {
+      const bool dropped = mask.drops(static_cast<int64_t>(layer));
+      new_index_.push_back(dropped ? -1 : static_cast<int64_t>(next++));
+    }
+  }
+
+  /// The tensor's name in the new checkpoint; nothing where its layer is dropped.
+  std::optional<std::string> new_name(const std::string& name) const {
+    const auto layer = layer_of(name, prefix_);
+    if (!layer || *layer >= static_cast<int64_t>(new_index_.size())) return name;
+    const int64_t index = new_index_[static_cast<size_t>(*layer)];
+    if (index < 0) return std::nullopt;
+    if (index == *layer) return name;
+    return fmt::format("{}{}{}", prefix_, index, name.substr(name.find('.', prefix_.size())));
+  }
+
+ private:
+  const std::string& prefix_;
+  std::vector<int64_t> new_index_;
+};
+
+// New bytes for a tensor: they hold what the cut would keep, without its zeros.
+void replace(TensorCut& cut, TensorSpec cut_shape, std::span<const std::byte> bytes) {
+  const auto zeros = std::count(cut.kept.begin(), cut.kept.end(), kZeros);
+  if (!cut.kept.empty()) cut_shape.shape[static_cast<size_t>(cut.axis)] -= zeros;
+  if (bytes.size() != cut_shape.size_bytes()) {
+    fail(ErrorCode::kMismatch, fmt::format("new values of tensor '{}'", cut_shape.name),
+         "have {} bytes, expected {} for {} after the cut", bytes.size(), cut_shape.size_bytes(), to_string(cut_shape));
+  }
+  cut.replaced = bytes;
+  if (zeros == 0) {
+    cut.kept.clear();
+    return;
+  }
+  int64_t next = 0;
+  for (int64_t& index : cut.kept) {
+    if (index != kZeros) index = next++;
+  }
+}
+
+CutMap group_cuts(const ModelDescription& model, const Mask& mask, int64_t common) {
+  CutMap cuts;
+  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
+    if (mask.drops(static_cast<int64_t>(layer))) continue;
+    const auto& neurons = mask.kept[layer];
+    const int64_t zeros = common == 0 ? 0 : common - static_cast<int64_t>(neurons.size());
+    cut_group(model.layers[layer].ffn.neurons, neurons, zeros, cuts);
+    if (!mask.kept_kv_groups.empty())
+      cut_group(model.layers[layer].attention.kv_groups, mask.kept_kv_groups[layer], 0, cuts);
+  }
+  return cuts;
+}
+
+// Sizes of the layers that stay.
+std::vector<LayerSizes> sizes_after(const ModelDescription& model, const Mask& mask, int64_t common) {
+  std::vector<LayerSizes> sizes;
+  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
+    if (mask.drops(static_cast<int64_t>(layer))) continue;
+    LayerSizes size = model.sizes(layer);
+    size.width = common == 0 ? static_cast<int64_t>(mask.kept[layer].size()) : common;
+    if (!mask.kept_kv_groups.empty()) {
+      const int64_t queries = size.heads / size.kv_heads;
+      size.kv_heads = static_cast<int64_t>(mask.kept_kv_groups[layer].size());
+      size.heads = queries * size.kv_heads;
+    }
+    sizes.push_back(size);
+  }
+  return sizes;
 }
 
 }  // namespace
 
-SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model, const Mask& mask) {
+SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model, const Edits& edits) {
+  Mask mask = edits.mask;
+  if (mask.kept.empty()) mask.kept = whole_mask(model).kept;
   require_mask_fits(mask, model, "mask");
-  std::map<std::string, TensorCut> cut_of;
-  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
-    const CoupledGroup& group = model.layers[layer].ffn.neurons;
-    if (static_cast<int64_t>(mask.kept[layer].size()) == group.width) continue;
-    for (const CoupledMember& member : group.members) {
-      cut_of[member.tensor] = {member.axis, kept_indices(member, group.width, mask.kept[layer])};
-    }
-  }
+  for (const auto& [name, bytes] : edits.replaced) checkpoint.at(name);  // throws where there is none
+
+  const int64_t common = common_width(model, mask, edits);
+  CutMap cuts = group_cuts(model, mask, common);
+  const Renumbering renumbering(model, mask);
   SlicePlan plan;
-  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
-    plan.tensors.push_back(entry.stored.spec);
-    const auto found = cut_of.find(entry.stored.spec.name);
-    plan.cuts.push_back(found == cut_of.end() ? TensorCut{} : std::move(found->second));
-    const TensorCut& cut = plan.cuts.back();
-    if (!cut.kept.empty()) plan.tensors.back().shape[static_cast<size_t>(cut.axis)] = static_cast<int64_t>(cut.kept.size());
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    TensorSpec spec = checkpoint.tensors()[i].stored.spec;
+    const std::string name = spec.name;
+    const auto new_name = renumbering.new_name(name);
+    if (!new_name) continue;
+    TensorCut cut = std::move(cuts[name]);
+    cut.source = i;
+    if (!cut.kept.empty()) spec.shape[static_cast<size_t>(cut.axis)] = static_cast<int64_t>(cut.kept.size());
+    if (const auto found = edits.replaced.find(name); found != edits.replaced.end()) replace(cut, spec, found->second);
+    spec.name = *new_name;
+    plan.tensors.push_back(std::move(spec));
+    plan.cuts.push_back(std::move(cut));
   }
-  const std::vector<int64_t> widths = mask.kept_widths();
-  plan.uniform = std::all_of(widths.begin(), widths.end(), [&](int64_t width) { return width == widths.front(); });
-  plan.config_text = checkpoint.config_text();
-  // A model that is not cut keeps its config to the byte; so does one whose widths no single number can state.
-  if (plan.uniform && widths.front() != model.config_width) {
-    plan.config_text = with_top_level_value(plan.config_text, model.width_key, std::to_string(widths.front()),
-                                            (checkpoint.folder() / "config.json").string());
-  }
+  SlicedConfig config = slice_config(checkpoint, model, mask, sizes_after(model, mask, common), edits.layout);
+  plan.config_text = std::move(config.text);
+  plan.uniform = config.uniform;
   return plan;
+}
+
+SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model, const Mask& mask) {
+  require_mask_fits(mask, model, "mask");  // a mask without layers is none
+  return plan_slice(checkpoint, model, Edits{.mask = mask});
 }
 
 }  // namespace prunenet

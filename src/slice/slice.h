@@ -1,10 +1,12 @@
 // Cutting: a mask and the coupled groups become the tensors and the config of the new checkpoint, streamed a tensor at a
-// time. Knows no method and no family.
+// time. Neurons, KV groups and whole layers go; tensors whose values were computed anew take the place of stored ones.
+// Knows no method and no family.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,21 +17,45 @@
 
 namespace prunenet {
 
+enum class SliceLayout {
+  kStock,   // the source's own layout: one width for all layers, or a config that does not tell the widths
+  kPadded,  // likewise, with zero neurons after the kept ones up to one common width: loads wherever the source does
+  kDeci,    // DeciLM (model_type nemotron-nas): every layer states its width, a multiple of 256 (model/deci.h)
+};
+
+/// What is to become of a checkpoint. Names and indices are the source's.
+struct Edits {
+  Mask mask{};  // no lists: all stays
+  /// Bytes that take the place of a stored tensor's, in its dtype and in its shape after the cut, before padding (see
+  /// encode_matrix). The caller keeps them alive until the slice is written.
+  std::map<std::string, std::span<const std::byte>> replaced{};
+  SliceLayout layout = SliceLayout::kStock;
+  int64_t padded_width = 0;  // of every layer (kPadded); 0: the widest that is kept
+};
+
+inline constexpr int64_t kZeros = -1;
+
 /// What becomes of one tensor: nothing, or along `axis` only the `kept` indices stay.
 struct TensorCut {
+  size_t source = 0;  // its place among the checkpoint's tensors
   int axis = 0;
-  std::vector<int64_t> kept;  // ascending indices along the axis; empty: the tensor is copied whole
+  std::vector<int64_t> kept{};  // indices along the axis, kZeros for zeros; empty: the tensor is copied whole
+  std::span<const std::byte> replaced{};  // these bytes instead of the stored ones; `kept` are indices of them
 };
 
 /// The new checkpoint, before a byte of it is written.
 struct SlicePlan {
-  std::vector<TensorSpec> tensors;  // in the order of the source
+  std::vector<TensorSpec> tensors;  // under their new names, in the order of the source
   std::vector<TensorCut> cuts;      // one for each tensor
-  std::string config_text;          // config.json with the new width; unchanged where widths differ between layers
-  bool uniform = true;              // every layer has the width that config_text states: stock programs load it
+  std::string config_text;          // config.json with the new sizes; what differs between layers and cannot be stated stays
+  bool uniform = true;              // every layer is as config_text states: programs that load the source's kind load it
+  std::map<std::string, std::string> extra_files;  // name -> text, to be written beside the weights
 };
 
-/// Throws kMismatch when the mask does not fit the model.
+/// Throws kMismatch when the mask does not fit the model or replaced bytes do not fit their tensor, kUnsupported where
+/// the model's config cannot state the result (named, with the reason), kBadOption for widths that the layout cannot
+/// state.
+SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model, const Edits& edits);
 SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model, const Mask& mask);
 
 struct SliceOptions {

@@ -33,7 +33,7 @@ class TensorStream {
     queue_.push([&checkpoint, &entry] { checkpoint.release(entry); });
   }
 
-  // [outer, extent, inner bytes]: keeps some of the middle indices.
+  // [outer, extent, inner bytes]: keeps some of the middle indices; kZeros stands for zeros.
   void gather(std::span<const std::byte> bytes, int64_t outer, int64_t extent, size_t inner, const std::vector<int64_t>& kept) {
     const std::vector<Run> runs = runs_of(kept);
     for (int64_t i = 0; i < outer; ++i) {
@@ -43,7 +43,14 @@ class TensorStream {
       } else if (inner == 4) {
         gather_elements<uint32_t>(row, kept);
       } else {
-        for (const Run& run : runs) append({row + static_cast<size_t>(run.first) * inner, static_cast<size_t>(run.count) * inner});
+        for (const Run& run : runs) {
+          const size_t size = static_cast<size_t>(run.count) * inner;
+          if (run.first == kZeros) {
+            append_zeros(size);
+          } else {
+            append({row + static_cast<size_t>(run.first) * inner, size});
+          }
+        }
       }
     }
     flush();
@@ -57,7 +64,8 @@ class TensorStream {
   static std::vector<Run> runs_of(const std::vector<int64_t>& kept) {
     std::vector<Run> runs;
     for (int64_t index : kept) {
-      if (!runs.empty() && runs.back().first + runs.back().count == index) {
+      const int64_t next = runs.empty() ? 0 : runs.back().first == kZeros ? kZeros : runs.back().first + runs.back().count;
+      if (!runs.empty() && next == index) {
         ++runs.back().count;
       } else {
         runs.push_back({index, 1});
@@ -76,6 +84,7 @@ class TensorStream {
     buffer_.resize(start + size);
     std::byte* out = buffer_.data() + start;
     for (size_t k = 0; k < kept.size(); ++k) {
+      if (kept[k] == kZeros) continue;  // a resized buffer is zero there
       std::memcpy(out + k * sizeof(Element), row + static_cast<size_t>(kept[k]) * sizeof(Element), sizeof(Element));
     }
   }
@@ -89,6 +98,16 @@ class TensorStream {
     if (buffer_.size() + bytes.size() > kChunkBytes) flush();
     if (buffer_.empty()) buffer_ = queue_.take_buffer(kChunkBytes);
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  }
+
+  void append_zeros(size_t size) {
+    while (size > 0) {
+      if (buffer_.size() == kChunkBytes) flush();
+      if (buffer_.empty()) buffer_ = queue_.take_buffer(kChunkBytes);
+      const size_t step = std::min(size, kChunkBytes - buffer_.size());
+      buffer_.resize(buffer_.size() + step);
+      size -= step;
+    }
   }
 
   void flush() {
@@ -107,16 +126,19 @@ class TensorStream {
   std::vector<std::byte> buffer_;
 };
 
-void require_clean(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, bool is_cut) {
-  const Finiteness worst = worst_value(checkpoint.bytes(entry), entry.stored.spec.dtype);
-  if (worst == Finiteness::kNan) fail(ErrorCode::kNonFinite, checkpoint.where(entry), "holds NaN");
-  if (worst == Finiteness::kInfinity && is_cut) fail(ErrorCode::kNonFinite, checkpoint.where(entry), "holds infinity");
+void require_clean(std::span<const std::byte> bytes, Dtype dtype, bool is_changed, const std::string& where) {
+  const Finiteness worst = worst_value(bytes, dtype);
+  if (worst == Finiteness::kNan) fail(ErrorCode::kNonFinite, where, "holds NaN");
+  if (worst == Finiteness::kInfinity && is_changed) fail(ErrorCode::kNonFinite, where, "holds infinity");
 }
 
-void write_tensor(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, const TensorCut& cut, TensorStream& stream) {
+void write_tensor(const Checkpoint& checkpoint, const TensorCut& cut, TensorStream& stream) {
+  const Checkpoint::Entry& entry = checkpoint.tensors()[cut.source];
   const TensorSpec& spec = entry.stored.spec;
-  const auto bytes = checkpoint.bytes(entry);
-  require_clean(checkpoint, entry, !cut.kept.empty());
+  const bool replaced = !cut.replaced.empty();
+  const auto bytes = replaced ? cut.replaced : checkpoint.bytes(entry);
+  require_clean(bytes, spec.dtype, replaced || !cut.kept.empty(),
+                replaced ? fmt::format("new values of tensor '{}'", spec.name) : checkpoint.where(entry));
   if (cut.kept.empty()) {
     stream.copy(bytes);
   } else {
@@ -125,7 +147,8 @@ void write_tensor(const Checkpoint& checkpoint, const Checkpoint::Entry& entry, 
     size_t inner = dtype_size_bytes(spec.dtype);
     for (size_t d = 0; d < axis; ++d) outer *= spec.shape[d];
     for (size_t d = axis + 1; d < spec.shape.size(); ++d) inner *= static_cast<size_t>(spec.shape[d]);
-    stream.gather(bytes, outer, spec.shape[axis], inner, cut.kept);
+    const int64_t extent = replaced ? static_cast<int64_t>(bytes.size() / inner) / outer : spec.shape[axis];
+    stream.gather(bytes, outer, extent, inner, cut.kept);
   }
   stream.release(checkpoint, entry);
 }
@@ -162,9 +185,7 @@ uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const 
   progress.begin("writing", static_cast<double>(writer.total_bytes()));
   WriteQueue queue(writer);
   TensorStream stream(queue, progress);
-  for (size_t i = 0; i < plan.tensors.size(); ++i) {
-    write_tensor(checkpoint, checkpoint.tensors()[i], plan.cuts[i], stream);
-  }
+  for (const TensorCut& cut : plan.cuts) write_tensor(checkpoint, cut, stream);
   queue.finish();
   writer.finish();
   progress.end();
@@ -176,6 +197,7 @@ uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const 
     copy.append(source.bytes());
     copy.close();
   }
+  for (const auto& [name, text] : plan.extra_files) write_text(folder.staging() / name, text);
   for (const auto& [name, text] : options.extra_files) write_text(folder.staging() / name, text);
   folder.commit();
   return writer.total_bytes();

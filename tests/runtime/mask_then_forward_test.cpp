@@ -20,7 +20,7 @@ class SilencedWeights final : public WeightSource {
     for (size_t layer = 0; layer < model_.layers.size(); ++layer) {
       const CoupledGroup& group = model_.layers[layer].ffn.neurons;
       for (const CoupledMember& member : group.members) {
-        if (member.tensor == name) silence(tensor, member, group.width, mask_.kept[layer]);
+        if (member.tensor == name) silence(tensor, member, mask_.kept[layer]);
       }
     }
     return tensor;
@@ -29,12 +29,11 @@ class SilencedWeights final : public WeightSource {
   void release(const std::string&) override {}
 
  private:
-  static void silence(at::Tensor& tensor, const CoupledMember& member, int64_t width,
-                      const std::vector<int64_t>& kept) {
-    at::Tensor factor = at::zeros({member.blocks, width});
-    for (int64_t neuron : kept) factor.select(1, neuron).fill_(1);
+  static void silence(at::Tensor& tensor, const CoupledMember& member, const std::vector<int64_t>& kept) {
+    at::Tensor factor = at::zeros({tensor.size(member.axis)});
+    for (int64_t index : owned_indices(member, kept)) factor[index] = 1;
     std::vector<int64_t> shape(static_cast<size_t>(tensor.dim()), 1);
-    shape[static_cast<size_t>(member.axis)] = member.blocks * width;
+    shape[static_cast<size_t>(member.axis)] = factor.numel();
     tensor.mul_(factor.view(shape));
   }
 

@@ -86,8 +86,8 @@ TEST(Slice, EveryFamilyEqualsThePlainFormula) {
       for (const CoupledMember& member : group.members) {
         auto& [axis, kept] = cuts[member.tensor];
         axis = member.axis;
-        for (int64_t block = 0; block < member.blocks; ++block) {
-          for (int64_t i : mask.kept[l]) kept.push_back(block * group.width + i);
+        for (size_t block = 0; block < member.runs.size(); ++block) {  // gate and up may be stacked
+          for (int64_t i : mask.kept[l]) kept.push_back(static_cast<int64_t>(block) * group.width + i);
         }
       }
     }

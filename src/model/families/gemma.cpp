@@ -25,6 +25,8 @@ FamilySpec gemma_family() {
   family.model_types = {"gemma"};
   family.architectures = {"GemmaForCausalLM"};
   family.transformer = gemma_transformer;
+  family.head_dim_since = "transformers 4.38";
+  family.like_deci = false;
   return family;
 }
 

@@ -17,6 +17,8 @@ FamilySpec llama_family() {
   family.model_types = {"llama"};
   family.architectures = {"LlamaForCausalLM"};
   family.gate = "mlp.gate_proj";
+  family.head_dim_since = "transformers 4.45";
+  family.like_deci = true;
   family.transformer = llama_transformer;
   return family;
 }

@@ -22,6 +22,8 @@ FamilySpec mistral_family() {
   family.model_types = {"mistral"};
   family.architectures = {"MistralForCausalLM"};
   family.transformer = mistral_transformer;
+  family.head_dim_since = "transformers 4.43";
+  family.like_deci = false;
   return family;
 }
 

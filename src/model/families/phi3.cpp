@@ -15,6 +15,12 @@ TransformerSpec phi3_transformer(const Config& config) {
   return spec;
 }
 
+// transformers holds the factors of longrope against hidden / heads, whatever head_dim says.
+std::string phi3_heads_fixed(const Config& config) {
+  if (!config.states("rope_scaling")) return {};
+  return "the factors of its 'rope_scaling' are held against hidden / heads by transformers";
+}
+
 }  // namespace
 
 FamilySpec phi3_family() {
@@ -25,6 +31,8 @@ FamilySpec phi3_family() {
   family.ffn = FfnLayout::kFusedGate;
   family.up = "mlp.gate_up_proj";
   family.transformer = phi3_transformer;
+  family.head_dim_since = "transformers 4.48";
+  family.heads_fixed = phi3_heads_fixed;
   return family;
 }
 

@@ -23,6 +23,8 @@ FamilySpec qwen2_family() {
   family.model_types = {"qwen2"};
   family.architectures = {"Qwen2ForCausalLM"};
   family.transformer = qwen2_transformer;
+  family.head_dim_since = "transformers 4.48";
+  family.like_deci = false;
   return family;
 }
 
