@@ -11,6 +11,7 @@
 
 #include "base/token_id.h"
 #include "checkpoint/checkpoint.h"
+#include "engine/walk.h"
 #include "model/description.h"
 
 namespace prunenet {
@@ -68,6 +69,19 @@ class Engine {
 
   /// Begins `sequences` empty sequences of at most `capacity` ids each. The engine must outlive it.
   virtual std::unique_ptr<Session> open_session(int64_t sequences, int64_t capacity) = 0;
+
+  // What shrinking asks of an engine (walk.h). One that cannot do it throws kUnsupported, as these do.
+
+  /// Begins a walk over these sequences. The engine must outlive it. Memory: about six numbers a token and hidden unit.
+  virtual std::unique_ptr<LayerWalk> open_walk(std::span<const std::vector<TokenId>> sequences);
+
+  /// How much the loss feels what each site adds to the residual stream. Memory: the residual stream before every
+  /// layer, for all the sequences. Cost: a forward and about two more through every layer.
+  virtual void sensitivities(std::span<const std::vector<TokenId>> sequences, const SensitivityVisitor& visit);
+
+  /// A probe over these sequences, each of at least two ids. The engine must outlive it. Memory: the residual stream
+  /// before every layer, and the logits.
+  virtual std::unique_ptr<KlProbe> open_probe(std::span<const std::vector<TokenId>> sequences);
 };
 
 enum class ComputeType { kF32, kBf16 };

@@ -11,46 +11,19 @@
 
 #include "base/error.h"
 #include "base/system.h"
+#include "linalg/parallel.h"
+#include "runtime/chunks.h"
 #include "runtime/guard.h"
 #include "runtime/pieces.h"
+#include "runtime/sensitivity.h"
+#include "runtime/torch_probe.h"
 #include "runtime/torch_session.h"
+#include "runtime/torch_walk.h"
 
 namespace prunenet {
 namespace {
 
-constexpr int64_t kChunkIds = 2048;                // more at once makes no product faster
 constexpr int64_t kMostLogits = int64_t{1} << 25;  // at once: 128 MiB
-
-// Runs of whole sequences of at most kChunkIds ids (or one longer sequence).
-template <typename Length>
-std::vector<std::pair<size_t, size_t>> runs_of(size_t count, Length length) {
-  std::vector<std::pair<size_t, size_t>> runs;
-  for (size_t begin = 0; begin < count;) {
-    size_t end = begin;
-    int64_t ids = 0;
-    while (end < count && (end == begin || ids + length(end) <= kChunkIds)) ids += length(end++);
-    runs.emplace_back(begin, end);
-    begin = end;
-  }
-  return runs;
-}
-
-// Sequences [begin, end) as a chunk; neighbours of equal length share a segment.
-template <typename Ids>
-Chunk make_chunk(size_t begin, size_t end, Ids ids) {
-  Chunk chunk;
-  std::vector<int64_t> packed;
-  for (size_t i = begin; i < end; ++i) {
-    const std::span<const TokenId> sequence = ids(i);
-    packed.insert(packed.end(), sequence.begin(), sequence.end());
-    const auto length = static_cast<int64_t>(sequence.size());
-    if (chunk.segments.empty() || chunk.segments.back().length != length)
-      chunk.segments.push_back({0, length, nullptr});
-    ++chunk.segments.back().sequences;
-  }
-  chunk.ids = at::tensor(packed, at::kLong);
-  return chunk;
-}
 
 // Weights that must be converted take memory of their own.
 void require_memory(const Checkpoint& checkpoint, const TransformerDescription& description,
@@ -92,6 +65,7 @@ const TransformerDescription& prepared(const TransformerDescription& description
   keep_memory();
   const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   at::set_num_threads(options.threads > 0 ? options.threads : processors);
+  set_num_threads(options.threads);  // of this module's linear algebra: moments
   return description;
 }
 
@@ -148,6 +122,17 @@ void TorchEngine::require_length(int64_t length, size_t sequence) const {
   if (description_.max_context > 0 && length > description_.max_context) {
     fail(ErrorCode::kBadOption, where_, "sequence {} has {} ids, more than the model's context of {}", sequence, length,
          description_.max_context);
+  }
+}
+
+void TorchEngine::require_sequences(std::span<const std::vector<TokenId>> sequences, int64_t least) const {
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    require_length(static_cast<int64_t>(sequences[i].size()), i);
+    require_ids(sequences[i], i);
+    if (static_cast<int64_t>(sequences[i].size()) < least) {
+      fail(ErrorCode::kBadOption, where_, "sequence {} has {} ids, at least {} are needed", i, sequences[i].size(),
+           least);
+    }
   }
 }
 
@@ -227,18 +212,11 @@ std::vector<std::vector<TokenScore>> TorchEngine::compute_scores(std::span<const
 Logits TorchEngine::compute_logits(std::span<const std::vector<TokenId>> sequences) {
   const at::NoGradGuard no_grad;
   Logits result{0, description_.vocab, {}};
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    require_length(static_cast<int64_t>(sequences[i].size()), i);
-    require_ids(sequences[i], i);
-    result.rows += static_cast<int64_t>(sequences[i].size());
-  }
+  require_sequences(sequences, 1);
+  for (const auto& ids : sequences) result.rows += static_cast<int64_t>(ids.size());
   result.values.resize(static_cast<size_t>(result.rows * result.vocab));
   float* out = result.values.data();
-  const auto length = [&](size_t i) { return static_cast<int64_t>(sequences[i].size()); };
-  std::vector<Chunk> chunks;
-  for (const auto& [begin, end] : runs_of(sequences.size(), length)) {
-    chunks.push_back(make_chunk(begin, end, [&](size_t i) { return std::span<const TokenId>(sequences[i]); }));
-  }
+  const std::vector<Chunk> chunks = make_chunks(sequences);
   const int64_t at_once = std::max<int64_t>(1, kMostLogits / description_.vocab);
   const auto write = [&](const at::Tensor& hidden) {
     for (int64_t from = 0; from < hidden.size(0); from += at_once) {
@@ -260,6 +238,21 @@ std::unique_ptr<Session> TorchEngine::open_session(int64_t sequences, int64_t ca
   PRUNENET_CHECK(sequences >= 1);
   require_length(capacity, 0);
   return std::make_unique<TorchSession>(*this, sequences, capacity);
+}
+
+std::unique_ptr<LayerWalk> TorchEngine::open_walk(std::span<const std::vector<TokenId>> sequences) {
+  require_sequences(sequences, 1);
+  return guarded(where_, [&] { return std::make_unique<TorchWalk>(*this, sequences); });
+}
+
+void TorchEngine::sensitivities(std::span<const std::vector<TokenId>> sequences, const SensitivityVisitor& visit) {
+  require_sequences(sequences, 2);
+  guarded(where_, [&] { compute_sensitivities(*this, sequences, visit); });
+}
+
+std::unique_ptr<KlProbe> TorchEngine::open_probe(std::span<const std::vector<TokenId>> sequences) {
+  require_sequences(sequences, 2);
+  return guarded(where_, [&] { return std::make_unique<TorchProbe>(*this, sequences); });
 }
 
 }  // namespace prunenet

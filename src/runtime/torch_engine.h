@@ -17,11 +17,17 @@ class TorchEngine final : public Engine {
   Logits logits(std::span<const std::vector<TokenId>> sequences) override;
   std::unique_ptr<Session> open_session(int64_t sequences, int64_t capacity) override;
 
+  std::unique_ptr<LayerWalk> open_walk(std::span<const std::vector<TokenId>> sequences) override;
+  void sensitivities(std::span<const std::vector<TokenId>> sequences, const SensitivityVisitor& visit) override;
+  std::unique_ptr<KlProbe> open_probe(std::span<const std::vector<TokenId>> sequences) override;
+
   Transformer& transformer() { return transformer_; }
   /// Throws kBadOption for ids that are no tokens of the model, naming their place.
   void require_ids(std::span<const TokenId> ids, size_t sequence) const;
   /// `length` ids in one sequence; throws kBadOption where that is none or more than the model's context.
   void require_length(int64_t length, size_t sequence) const;
+  /// Both for all ids of all sequences; each of at least `least` ids.
+  void require_sequences(std::span<const std::vector<TokenId>> sequences, int64_t least) const;
   /// The model's folder, for errors.
   const std::string& where() const { return where_; }
 

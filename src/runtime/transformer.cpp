@@ -5,34 +5,11 @@
 
 #include "base/error.h"
 #include "runtime/attention.h"
+#include "runtime/block.h"
 #include "runtime/pieces.h"
 #include "runtime/product.h"
 
 namespace prunenet {
-
-struct Transformer::Linear {
-  at::Tensor weight, bias;  // [out, in]; [out] or undefined
-  at::Tensor operator()(const at::Tensor& x) const { return product(x, weight, bias); }
-};
-
-struct Transformer::Norm {
-  at::Tensor gain, bias;  // f32 [D]; bias or undefined
-};
-
-struct Transformer::Block {
-  std::vector<Norm> attention_norm, ffn_norm, query_norm, key_norm;  // one or none
-  std::vector<Linear> projections;                                   // query, key, value; or the fused one
-  Linear output;
-  std::vector<Linear> up;  // gate and up, or the two in one, or up alone
-  bool gated = false;
-  Linear down;
-  at::Tensor slopes;  // alibi, scaled like the scores [kv_heads, queries a kv head]
-};
-
-// What the places of a chunk's ids decide, the same for every layer.
-struct Transformer::Positions {
-  at::Tensor cosine, sine;  // [N, 1, rotated / 2]
-};
 
 namespace {
 
@@ -79,14 +56,14 @@ Transformer::Transformer(const TransformerDescription& description, WeightSource
   if (options_.stream) return;
   for (size_t i = 0; i < description_.blocks.size(); ++i) {
     if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
-    blocks_.push_back(fetch_block(i));
+    blocks_.push_back(std::make_shared<const Block>(fetch_block(i)));
   }
   head_.push_back(fetch(description_.head));
 }
 
 Transformer::~Transformer() = default;
 
-Transformer::Linear Transformer::fetch(const LinearDescription& linear) {
+Linear Transformer::fetch(const LinearDescription& linear) {
   const MatrixRef& matrix = linear.weight;
   const at::Tensor stored = source_.get(matrix.tensor, options_.type);
   Linear result;
@@ -95,7 +72,7 @@ Transformer::Linear Transformer::fetch(const LinearDescription& linear) {
   return result;
 }
 
-Transformer::Norm Transformer::fetch(const NormDescription& norm) {
+Norm Transformer::fetch(const NormDescription& norm) {
   Norm result;
   result.gain = source_.get(norm.weight, at::kFloat);
   if (description_.norm_gain_offset != 0) result.gain = result.gain + description_.norm_gain_offset;
@@ -103,7 +80,7 @@ Transformer::Norm Transformer::fetch(const NormDescription& norm) {
   return result;
 }
 
-Transformer::Block Transformer::fetch_block(size_t index) {
+Block Transformer::fetch_block(size_t index) {
   const BlockDescription& description = description_.blocks[index];
   const AttentionDescription& attention = description.attention;
   Block block;
@@ -137,6 +114,7 @@ Transformer::Block Transformer::fetch_block(size_t index) {
 }
 
 void Transformer::release_block(size_t index) {
+  if (!options_.stream) return;
   const BlockDescription& block = description_.blocks[index];
   const auto release = [&](const LinearDescription& linear) { source_.release(linear.weight.tensor); };
   for (const auto* part :
@@ -172,7 +150,7 @@ at::Tensor Transformer::embed(const Chunk& chunk) {
   return x;
 }
 
-Transformer::Positions Transformer::positions(const Chunk& chunk) const {
+Positions Transformer::positions(const Chunk& chunk) const {
   Positions result;
   if (!description_.rotary) return result;
   const RotaryDescription& rotary = *description_.rotary;
@@ -204,8 +182,8 @@ at::Tensor Transformer::normalise(const at::Tensor& x, const Norm& norm) const {
   return x * inverse * norm.gain;
 }
 
-at::Tensor Transformer::attention(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
-                                  const Positions& positions) const {
+at::Tensor Transformer::mix(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+                            const Positions& positions) const {
   const AttentionDescription& a = description_.blocks[layer].attention;
   const int64_t rows = x.size(0), groups = a.fused_groups, per_kv = a.heads / a.kv_heads;
   at::Tensor query, key, value;  // [N, heads, head_dim]
@@ -255,34 +233,62 @@ at::Tensor Transformer::attention(const at::Tensor& x, const Block& block, size_
     first += segment.rows();
   }
   const at::Tensor all = mixed.size() == 1 ? mixed.front() : at::cat(mixed);
-  return block.output(all.to(options_.type));
+  return all.to(options_.type);
 }
 
-at::Tensor Transformer::ffn(const at::Tensor& x, const Block& block) const {
+at::Tensor Transformer::inner(const at::Tensor& x, const Block& block) const {
   const at::Tensor first = block.up[0](x);
   const bool stacked = block.gated && block.up.size() == 1;
   const int64_t width = stacked ? first.size(-1) / 2 : first.size(-1);
   const at::Tensor gate = stacked ? first.narrow(-1, 0, width) : first;
   at::Tensor up;
   if (block.gated) up = stacked ? first.narrow(-1, width, width) : block.up[1](x);
-  const at::Tensor inner = by_rows(gate, width, [&](int64_t from, int64_t count) {
+  return by_rows(gate, width, [&](int64_t from, int64_t count) {
     const at::Tensor active = activate(gate.narrow(0, from, count), description_.activation);
     return block.gated ? active * up.narrow(0, from, count) : active;
   });
-  return block.down(inner);
+}
+
+at::Tensor Transformer::attention_input(const at::Tensor& x, const Block& block) const {
+  const bool normed_before = description_.block != BlockKind::kPostNorm;
+  return (normed_before ? normalise(x, block.attention_norm[0]) : x).to(options_.type);
+}
+
+at::Tensor Transformer::after_attention(const at::Tensor& x, const at::Tensor& output, const Block& block) const {
+  const at::Tensor y = x + output;
+  return description_.block == BlockKind::kPostNorm ? normalise(y, block.attention_norm[0]) : y;
+}
+
+at::Tensor Transformer::ffn_input(const at::Tensor& x, const at::Tensor& y, const at::Tensor& attention_input,
+                                  const Block& block) const {
+  if (description_.block == BlockKind::kPostNorm) return y.to(options_.type);
+  if (description_.block == BlockKind::kSequential) return normalise(y, block.ffn_norm[0]).to(options_.type);
+  if (!block.ffn_norm.empty()) return normalise(x, block.ffn_norm[0]).to(options_.type);
+  return attention_input.defined() ? attention_input : this->attention_input(x, block);
+}
+
+at::Tensor Transformer::after_ffn(const at::Tensor& y, const at::Tensor& output, const Block& block) const {
+  const at::Tensor z = y + output;
+  return description_.block == BlockKind::kPostNorm ? normalise(z, block.ffn_norm[0]) : z;
 }
 
 at::Tensor Transformer::run_block(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
                                   const Positions& positions) const {
-  const auto narrow = [&](const at::Tensor& t) { return t.to(options_.type); };
-  if (description_.block == BlockKind::kPostNorm) {
-    const at::Tensor y = normalise(x + attention(narrow(x), block, layer, chunk, positions), block.attention_norm[0]);
-    return normalise(y + ffn(narrow(y), block), block.ffn_norm[0]);
-  }
-  const at::Tensor normed = narrow(normalise(x, block.attention_norm[0]));
-  const at::Tensor y = x + attention(normed, block, layer, chunk, positions);
-  if (description_.block == BlockKind::kSequential) return y + ffn(narrow(normalise(y, block.ffn_norm[0])), block);
-  return y + ffn(block.ffn_norm.empty() ? normed : narrow(normalise(x, block.ffn_norm[0])), block);
+  const at::Tensor input = attention_input(x, block);
+  const at::Tensor y = after_attention(x, block.output(mix(input, block, layer, chunk, positions)), block);
+  return after_ffn(y, block.down(inner(ffn_input(x, y, input, block), block)), block);
+}
+
+std::shared_ptr<const Block> Transformer::block(size_t layer) {
+  if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
+  return options_.stream ? std::make_shared<const Block>(fetch_block(layer)) : blocks_[layer];
+}
+
+at::Tensor Transformer::finish(const at::Tensor& x) {
+  at::Tensor y = x;
+  if (description_.final_norm) y = normalise(y, fetch(*description_.final_norm));
+  if (description_.project_out) y = fetch(*description_.project_out)(y.to(options_.type)).to(at::kFloat);
+  return y;
 }
 
 std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
@@ -293,22 +299,18 @@ std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
     at_places.push_back(positions(chunk));
   }
   for (size_t layer = 0; layer < description_.blocks.size(); ++layer) {
-    if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
     {
-      const Block fetched = options_.stream ? fetch_block(layer) : Block{};
-      const Block& block = options_.stream ? fetched : blocks_[layer];
+      const std::shared_ptr<const Block> weights = block(layer);
       for (size_t i = 0; i < chunks.size(); ++i)
-        states[i] = run_block(states[i], block, layer, chunks[i], at_places[i]);
+        states[i] = run_block(states[i], *weights, layer, chunks[i], at_places[i]);
     }
-    if (options_.stream) release_block(layer);
+    release_block(layer);
   }
   for (size_t i = 0; i < chunks.size(); ++i) {
     for (const Segment& segment : chunks[i].segments) {
       if (segment.cache != nullptr) segment.cache->past += segment.length;
     }
-    if (description_.final_norm) states[i] = normalise(states[i], fetch(*description_.final_norm));
-    if (description_.project_out)
-      states[i] = fetch(*description_.project_out)(states[i].to(options_.type)).to(at::kFloat);
+    states[i] = finish(states[i]);
   }
   return states;
 }

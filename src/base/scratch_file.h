@@ -1,0 +1,36 @@
+// Results that wait for their place: a nameless file beside the output, which is gone with the process, whatever ends it.
+// For what is too large to keep in memory, a layer at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace prunenet {
+
+class ScratchFile {
+ public:
+  /// In `folder`, or in its nearest existing parent. Nothing is made before the first `put`.
+  explicit ScratchFile(std::filesystem::path folder);
+  ~ScratchFile();
+  ScratchFile(const ScratchFile&) = delete;
+  ScratchFile& operator=(const ScratchFile&) = delete;
+
+  /// Writes the bytes and gives them back as a mapping that lives as long as this object. Its pages may leave memory.
+  /// Throws kNoSpace, kIo.
+  std::span<const std::byte> put(std::span<const std::byte> bytes);
+
+  uint64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  void open();
+
+  std::filesystem::path folder_;
+  int descriptor_ = -1;
+  uint64_t size_bytes_ = 0;
+  std::vector<std::span<const std::byte>> mappings_;
+};
+
+}  // namespace prunenet
