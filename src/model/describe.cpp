@@ -130,6 +130,7 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
   const auto stored = [](const LayerDescription& layer) { return !layer.attention.kv_groups.members.empty(); };
   const auto single = [](const LayerDescription& layer) { return layer.kv_heads == 1; };
   keys.heads_since = family.head_dim_since;
+  keys.heads_divide_hidden = family.heads_divide_hidden;
   if (family.head_dim_since.empty()) {
     keys.heads_fixed = fmt::format(
         "config.json of a '{}' cannot state a head size apart from hidden / heads, so that no program would load the result",

@@ -78,6 +78,7 @@ struct ConfigKeys {
   std::string heads, kv_heads, head_dim;  // empty where heads cannot be cut, for the reason below
   std::string heads_fixed;                // why heads cannot be cut; empty: they can
   std::string heads_since;                // "transformers 4.45": the first stock release that reads head_dim
+  bool heads_divide_hidden = false;       // transformers 5 wants the hidden size to be a multiple of the query heads
   std::string layers_fixed;               // why no layer can be dropped; empty: they can
   std::string deci_refused;               // why it cannot be written in the DeciLM layout; empty: it can
   bool per_layer = false;                 // it is in the DeciLM layout: block_configs state every layer

@@ -76,6 +76,7 @@ struct FamilySpec {
   // Heads can be cut where a stock config may state head_dim apart from hidden / heads, since the release named.
   std::string_view head_dim_since;                          // "transformers 4.45"; empty: it may not
   std::string (*heads_fixed)(const Config&) = nullptr;      // why this config cannot have them cut; empty: it can
+  bool heads_divide_hidden = false;                         // transformers 5 wants so, whatever head_dim says
   bool like_deci = false;                                   // the tensors of a layer are those of DeciLM
   // The sizes of every layer, where config.json states them one by one; empty where this one does not.
   std::vector<LayerSizes> (*layer_sizes)(const Config&, int64_t layers, int64_t hidden, int64_t heads) = nullptr;

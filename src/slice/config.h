@@ -1,6 +1,7 @@
 // The config.json of a cut model.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,11 @@
 
 namespace prunenet {
 
-/// What the layers that stay are to be, in order.
 struct SlicedConfig {
   std::string text;
-  bool uniform = true;  // the text states every layer as it is
+  bool uniform = true;                             // the text states every layer as it is
+  std::map<std::string, std::string> extra_files;  // that the layout needs beside it
+  std::vector<std::string> notes;
 };
 
 /// `layers`: sizes of the layers that stay, with padding. Only values that change are written; every other byte stays.

@@ -159,6 +159,8 @@ SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model
   SlicedConfig config = slice_config(checkpoint, model, mask, sizes_after(model, mask, common), edits.layout);
   plan.config_text = std::move(config.text);
   plan.uniform = config.uniform;
+  plan.extra_files = std::move(config.extra_files);
+  plan.notes = std::move(config.notes);
   return plan;
 }
 

@@ -50,6 +50,7 @@ struct SlicePlan {
   std::string config_text;          // config.json with the new sizes; what differs between layers and cannot be stated stays
   bool uniform = true;              // every layer is as config_text states: programs that load the source's kind load it
   std::map<std::string, std::string> extra_files;  // name -> text, to be written beside the weights
+  std::vector<std::string> notes;   // what a person should know of the programs that are to load it
 };
 
 /// Throws kMismatch when the mask does not fit the model or replaced bytes do not fit their tensor, kUnsupported where

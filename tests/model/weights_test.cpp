@@ -127,5 +127,141 @@ TEST(MaskFile, RefusalsNameLayerAndRow) {
   refused(R"({"layers": )" + std::string(100000, '['), ErrorCode::kFormat, {"deeper"});
 }
 
+// A folder with one tensor "t" of any type, whose values do not matter.
+class OneTyped {
+ public:
+  OneTyped(Dtype dtype, std::vector<int64_t> shape) {
+    TensorSpec spec{"t", dtype, std::move(shape)};
+    std::string zeros(spec.size_bytes(), '\0');
+    test::write_bytes(folder_ / "config.json", "{}");
+    test::write_bytes(folder_ / "model.safetensors", test::safetensors_bytes({{std::move(spec), std::move(zeros)}}));
+  }
+  Checkpoint open() const { return Checkpoint(folder_.path()); }
+
+ private:
+  test::TemporaryFolder folder_;
+};
+
+TEST(EncodeMatrix, IsReadBackInEveryTypeAndLayout) {
+  std::vector<float> values;
+  for (int i = 0; i < 6; ++i) values.push_back(static_cast<float>(i) * 0.375f - 1);  // exact in every type
+  for (Dtype dtype : {Dtype::kF64, Dtype::kF32, Dtype::kF16, Dtype::kBf16}) {
+    for (bool transposed : {false, true}) {
+      SCOPED_TRACE(std::string(dtype_name(dtype)) + (transposed ? " transposed" : ""));
+      const OneTyped made(dtype, transposed ? std::vector<int64_t>{5, 2} : std::vector<int64_t>{2, 5});
+      const Checkpoint checkpoint = made.open();
+      const auto bytes = encode_matrix(checkpoint, {"t", 0, 2, 5, transposed}, values);  // [2, 3] of what was [2, 5]
+      std::vector<float> stored(6);
+      ASSERT_EQ(bytes.size(), 6 * dtype_size_bytes(dtype));
+      widen(bytes.data(), dtype, 6, stored.data());
+      for (size_t i = 0; i < 2; ++i) {
+        for (size_t j = 0; j < 3; ++j) EXPECT_EQ(stored[transposed ? j * 2 + i : i * 3 + j], values[i * 3 + j]);
+      }
+    }
+  }
+}
+
+TEST(EncodeMatrix, EveryHalfPrecisionNumberComesBackAndTiesGoToEven) {
+  const OneTyped made(Dtype::kF16, {1});
+  const Checkpoint checkpoint = made.open();
+  std::vector<float> values;
+  std::vector<uint16_t> expected;
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    if ((bits & 0x7c00u) == 0x7c00u) continue;
+    expected.push_back(static_cast<uint16_t>(bits));
+    values.push_back(f32_from_f16(static_cast<uint16_t>(bits)));
+  }
+  // Between neighbours: a little below, at, and a little above the middle.
+  for (uint16_t bits = 0; bits < 0x7bff; ++bits) {
+    const double low = f32_from_f16(bits), middle = (low + f32_from_f16(static_cast<uint16_t>(bits + 1))) / 2;
+    const auto exact = static_cast<float>(middle);
+    values.insert(values.end(), {std::nextafter(exact, 0.0f), exact, std::nextafter(exact, 1e9f)});
+    expected.insert(expected.end(), {bits, static_cast<uint16_t>(bits + bits % 2), static_cast<uint16_t>(bits + 1)});
+  }
+  const auto bytes = encode_vector(checkpoint, "t", values);
+  std::vector<uint16_t> found(expected.size());
+  ASSERT_EQ(bytes.size(), found.size() * 2);
+  std::memcpy(found.data(), bytes.data(), bytes.size());
+  EXPECT_EQ(found, expected);
+}
+
+TEST(EncodeMatrix, WhatCannotBeStoredIsRefused) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const auto refused = [](Dtype dtype, float value, const std::vector<std::string>& fragments) {
+    const OneTyped made(dtype, {1, 2});
+    const Checkpoint checkpoint = made.open();
+    const std::vector<float> values{0, value};
+    test::expect_error(ErrorCode::kNonFinite, fragments, [&] { encode_matrix(checkpoint, {"t", 0, 1, 2, false}, values); });
+  };
+  refused(Dtype::kF16, 65520, {"'t'", "65520", "F16"});
+  refused(Dtype::kF16, -1e6f, {"'t'", "F16"});
+  refused(Dtype::kBf16, std::numeric_limits<float>::max(), {"'t'", "BF16"});
+  refused(Dtype::kF32, infinity, {"'t'", "inf"});
+  refused(Dtype::kF16, std::nanf(""), {"'t'", "nan"});
+  const OneTyped fits(Dtype::kF16, {1, 1});
+  const std::vector<float> largest{65519.99f};
+  EXPECT_NO_THROW(encode_matrix(fits.open(), {"t", 0, 1, 1, false}, largest));
+
+  const OneTyped stacked(Dtype::kF32, {4, 2}), integers(Dtype::kI8, {2, 2});
+  const std::vector<float> values(4);
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] { encode_matrix(stacked.open(), {"t", 0, 2, 2, false}, values); });
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] { encode_matrix(stacked.open(), {"t", 2, 2, 2, false}, values); });
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "I8"}, [&] { encode_matrix(integers.open(), {"t", 0, 2, 2, false}, values); });
+}
+
+// Two layers of three neurons with as many KV groups.
+ModelDescription with_heads() {
+  ModelDescription model = two_layers(3);
+  for (LayerDescription& layer : model.layers) layer.attention.kv_groups.width = layer.kv_heads = 3;
+  return model;
+}
+
+TEST(MaskFile, HoldsKvGroupsAndDroppedLayers) {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / "m.json", R"({"dropped_layers": [0], "layers": [{"index": 1, "kept_kv_groups": [2, 0]}]})");
+  const Mask mask = read_mask(folder / "m.json", with_heads());
+  using Lists = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(mask.kept, (Lists{{0, 1, 2}, {0, 1, 2}}));
+  EXPECT_EQ(mask.kept_kv_groups, (Lists{{0, 1, 2}, {0, 2}}));
+  EXPECT_EQ(mask.dropped_layers, std::vector<int64_t>{0});
+  test::write_bytes(folder / "again.json", format_mask(mask));
+  const Mask again = read_mask(folder / "again.json", with_heads());
+  EXPECT_EQ(again.kept, mask.kept);
+  EXPECT_EQ(again.kept_kv_groups, mask.kept_kv_groups);
+  EXPECT_EQ(again.dropped_layers, mask.dropped_layers);
+  const Mask silent{.kept = {{}, {1}}, .dropped_layers = {0}};  // nothing said of the layer that goes
+  test::write_bytes(folder / "silent.json", format_mask(silent));
+  EXPECT_EQ(read_mask(folder / "silent.json", with_heads()).kept[1], std::vector<int64_t>{1});
+}
+
+TEST(MaskFile, WithoutHeadsAndLayersIsTheOneOfOld) {
+  EXPECT_EQ(format_mask(Mask{{{0, 2}, {1}}}),
+            "{\"layers\": [\n  {\"index\": 0, \"keep\": [0, 2]},\n  {\"index\": 1, \"keep\": [1]}\n]}\n");
+}
+
+TEST(MaskFile, BadKvGroupsAndLayersAreRefused) {
+  const test::TemporaryFolder folder;
+  const auto refused = [&](const std::string& text, ErrorCode code, const std::vector<std::string>& fragments,
+                           const ModelDescription& model) {
+    test::write_bytes(folder / "m.json", text);
+    test::expect_error(code, fragments, [&] { read_mask(folder / "m.json", model); });
+  };
+  const ModelDescription model = with_heads();
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [3]}]})", ErrorCode::kMismatch, {"layer 0", "KV group 3"}, model);
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": []}]})", ErrorCode::kMismatch, {"no KV group"}, model);
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": 1}]})", ErrorCode::kFormat, {"kept_kv_groups"}, model);
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": ["a"]}]})", ErrorCode::kFormat, {"\"a\""}, model);
+  refused(R"({"layers": [], "dropped_layers": [0, 1]})", ErrorCode::kMismatch, {"all 2 layers"}, model);
+  refused(R"({"layers": [], "dropped_layers": [2]})", ErrorCode::kMismatch, {"layer 2"}, model);
+  refused(R"({"layers": [], "dropped_layers": [0, 0]})", ErrorCode::kMismatch, {"layer 0 twice"}, model);
+  refused(R"({"layers": [], "dropped_layers": {}})", ErrorCode::kFormat, {"dropped_layers"}, model);
+  ModelDescription fixed = model;
+  fixed.family = "opt";
+  fixed.keys.heads_fixed = "of a reason";
+  fixed.keys.layers_fixed = "of another";
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [0]}]})", ErrorCode::kUnsupported, {"opt", "of a reason"}, fixed);
+  refused(R"({"layers": [], "dropped_layers": [0]})", ErrorCode::kUnsupported, {"opt", "of another"}, fixed);
+}
+
 }  // namespace
 }  // namespace prunenet

@@ -73,6 +73,8 @@ FamilySpec deci_family() {
   family.model_types = {"nemotron-nas", "deci"};
   family.architectures = {"DeciLMForCausalLM"};
   family.kv_heads = deci_kv_heads;
+  family.head_dim_since = "vLLM and SGLang";
+  family.heads_divide_hidden = false;
   family.layer_sizes = deci_layer_sizes;
   return family;
 }

@@ -26,6 +26,7 @@ FamilySpec gemma_family() {
   family.architectures = {"GemmaForCausalLM"};
   family.transformer = gemma_transformer;
   family.head_dim_since = "transformers 4.38";
+  family.heads_divide_hidden = false;
   family.like_deci = false;
   return family;
 }

@@ -18,6 +18,7 @@ FamilySpec llama_family() {
   family.architectures = {"LlamaForCausalLM"};
   family.gate = "mlp.gate_proj";
   family.head_dim_since = "transformers 4.45";
+  family.heads_divide_hidden = true;
   family.like_deci = true;
   family.transformer = llama_transformer;
   return family;

@@ -23,6 +23,7 @@ FamilySpec mistral_family() {
   family.architectures = {"MistralForCausalLM"};
   family.transformer = mistral_transformer;
   family.head_dim_since = "transformers 4.43";
+  family.heads_divide_hidden = false;
   family.like_deci = false;
   return family;
 }

@@ -15,10 +15,11 @@ TransformerSpec phi3_transformer(const Config& config) {
   return spec;
 }
 
-// transformers holds the factors of longrope against hidden / heads, whatever head_dim says.
+// Phi3Config of transformers holds the factors of longrope against hidden / heads, whatever head_dim says.
 std::string phi3_heads_fixed(const Config& config) {
-  if (!config.states("rope_scaling")) return {};
-  return "the factors of its 'rope_scaling' are held against hidden / heads by transformers";
+  const auto parameters = config.section("rope_parameters");
+  if (!config.states("rope_scaling") && !(parameters && parameters->states("short_factor"))) return {};
+  return "transformers holds the factors of its longrope against hidden / heads, whatever head_dim says";
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ FamilySpec qwen2_family() {
   family.architectures = {"Qwen2ForCausalLM"};
   family.transformer = qwen2_transformer;
   family.head_dim_since = "transformers 4.48";
+  family.heads_divide_hidden = false;
   family.like_deci = false;
   return family;
 }
