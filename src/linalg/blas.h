@@ -33,6 +33,17 @@ inline void gemv(bool transpose, int64_t m, int64_t n, double alpha, const doubl
               y, 1);
 }
 
+/// B [m, n] = B op(U)^-1 (right) or op(U)^-1 B (left), U upper triangular.
+inline void solve_upper(bool right, bool transpose, int64_t m, int64_t n, const float* u, int64_t ldu, float* b, int64_t ldb) {
+  cblas_strsm(CblasRowMajor, right ? CblasRight : CblasLeft, CblasUpper, transpose ? CblasTrans : CblasNoTrans, CblasNonUnit,
+              narrow(m), narrow(n), 1, u, narrow(ldu), b, narrow(ldb));
+}
+inline void solve_upper(bool right, bool transpose, int64_t m, int64_t n, const double* u, int64_t ldu, double* b,
+                        int64_t ldb) {
+  cblas_dtrsm(CblasRowMajor, right ? CblasRight : CblasLeft, CblasUpper, transpose ? CblasTrans : CblasNoTrans, CblasNonUnit,
+              narrow(m), narrow(n), 1, u, narrow(ldu), b, narrow(ldb));
+}
+
 inline float dot(int64_t n, const float* x, const float* y) { return cblas_sdot(narrow(n), x, 1, y, 1); }
 inline double dot(int64_t n, const double* x, const double* y) { return cblas_ddot(narrow(n), x, 1, y, 1); }
 

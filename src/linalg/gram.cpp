@@ -6,27 +6,10 @@
 
 #include "linalg/blas.h"
 #include "linalg/parallel.h"
+#include "linalg/tiles.h"
 
 namespace prunenet {
 namespace {
-
-// Large tiles keep the products at full speed, small ones keep all threads busy; a function of n alone.
-int64_t tile_of(int64_t n) { return n >= 2048 ? 512 : n >= 512 ? 128 : 64; }
-
-struct Tile {
-  int64_t row, rows, col, cols;
-};
-
-std::vector<Tile> upper_tiles(int64_t n) {
-  const int64_t size = tile_of(n);
-  std::vector<Tile> tiles;
-  for (int64_t row = 0; row < n; row += size) {
-    for (int64_t col = row; col < n; col += size) {
-      tiles.push_back({row, std::min(size, n - row), col, std::min(size, n - col)});
-    }
-  }
-  return tiles;
-}
 
 constexpr int64_t kParallelFrom = 1 << 16;  // below this many elements threads cost more than they bring
 
