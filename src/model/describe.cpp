@@ -125,7 +125,8 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
     if (config.states(key)) keys.layers.emplace_back(key);
   }
   if (spec.scale_by_layer)
-    keys.layers_fixed = "its attention scores are divided by the number of their layer, which dropping layers would change";
+    keys.layers_fixed =
+        "its attention scores are divided by the number of their layer, which dropping layers would change";
 
   const auto stored = [](const LayerDescription& layer) { return !layer.attention.kv_groups.members.empty(); };
   const auto single = [](const LayerDescription& layer) { return layer.kv_heads == 1; };
@@ -133,7 +134,8 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
   keys.heads_divide_hidden = family.heads_divide_hidden;
   if (family.head_dim_since.empty()) {
     keys.heads_fixed = fmt::format(
-        "config.json of a '{}' cannot state a head size apart from hidden / heads, so that no program would load the result",
+        "config.json of a '{}' cannot state a head size apart from hidden / heads, so that no program would load the "
+        "result",
         family.name);
   } else if (std::all_of(model.layers.begin(), model.layers.end(), single)) {
     keys.heads_fixed = "one key-value head serves all its queries (multi-query attention), so that none can go";
@@ -144,14 +146,16 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
   }
   if (keys.heads_fixed.empty()) {
     const auto& names = family.head_keys;
-    const auto found = std::find_if(names.begin(), names.end(), [&](std::string_view key) { return config.states(key); });
+    const auto found =
+        std::find_if(names.begin(), names.end(), [&](std::string_view key) { return config.states(key); });
     keys.heads = found == names.end() ? names.front() : *found;
     keys.kv_heads = family.kv_head_keys.front();
     keys.head_dim = "head_dim";
   }
 
   if (!family.like_deci) {
-    keys.deci_refused = fmt::format("it is a LLaMA with widths of its own for each layer, and this model is a '{}'", family.name);
+    keys.deci_refused =
+        fmt::format("it is a LLaMA with widths of its own for each layer, and this model is a '{}'", family.name);
   } else if (std::any_of(model.layers.begin(), model.layers.end(),
                          [](const LayerDescription& layer) { return layer.ffn.neurons.members.size() > 3; })) {
     keys.deci_refused = "it has no place for biases of gate and up, which this model has";

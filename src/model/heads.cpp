@@ -19,8 +19,8 @@ Projection find_projection(const TensorLookup& find, const std::string& module, 
   if (found.weight == nullptr || found.weight->shape.size() != 2) return found;
   found.out = found.weight->shape[conv1d ? 1 : 0];
   found.in = found.weight->shape[conv1d ? 0 : 1];
-  found.fits = found.out > 0 && found.in > 0 &&
-               (found.bias == nullptr || found.bias->shape == std::vector<int64_t>{found.out});
+  found.fits =
+      found.out > 0 && found.in > 0 && (found.bias == nullptr || found.bias->shape == std::vector<int64_t>{found.out});
   return found;
 }
 

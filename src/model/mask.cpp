@@ -39,7 +39,8 @@ void require_list_fits(const std::vector<int64_t>& kept, int64_t width, size_t l
   if (kept.empty()) fail(ErrorCode::kMismatch, where, "layer {} keeps no {}; at least one must stay", layer, unit);
   for (size_t i = 0; i < kept.size(); ++i) {
     if (kept[i] < 0 || kept[i] >= width) {
-      fail(ErrorCode::kMismatch, where, "layer {} keeps {} {}, its {}s are 0 to {}", layer, unit, kept[i], unit, width - 1);
+      fail(ErrorCode::kMismatch, where, "layer {} keeps {} {}, its {}s are 0 to {}", layer, unit, kept[i], unit,
+           width - 1);
     }
     if (i == 0) continue;
     if (kept[i - 1] == kept[i]) fail(ErrorCode::kMismatch, where, "layer {} keeps {} {} twice", layer, unit, kept[i]);
@@ -60,7 +61,8 @@ void require_dropped_fit(const Mask& mask, const ModelDescription& model, const 
   if (static_cast<int64_t>(dropped.size()) == layers)
     fail(ErrorCode::kMismatch, where, "drops all {} layers; at least one must stay", layers);
   if (!dropped.empty() && !model.keys.layers_fixed.empty())
-    fail(ErrorCode::kUnsupported, where, "no layer of this '{}' can be dropped: {}", model.family, model.keys.layers_fixed);
+    fail(ErrorCode::kUnsupported, where, "no layer of this '{}' can be dropped: {}", model.family,
+         model.keys.layers_fixed);
 }
 
 // The whole numbers of a list of a mask file, ascending.
@@ -69,7 +71,8 @@ std::vector<int64_t> read_numbers(const Json& list, const std::string& what, con
   std::vector<int64_t> numbers;
   for (const Json& number : list) {
     if (!number.is_number_integer())
-      fail(ErrorCode::kFormat, where, "{} holds {}, not a whole number", what, number.dump(-1, ' ', false, Json::error_handler_t::replace));
+      fail(ErrorCode::kFormat, where, "{} holds {}, not a whole number", what,
+           number.dump(-1, ' ', false, Json::error_handler_t::replace));
     numbers.push_back(number.get<int64_t>());
   }
   std::sort(numbers.begin(), numbers.end());
@@ -77,7 +80,9 @@ std::vector<int64_t> read_numbers(const Json& list, const std::string& what, con
 }
 
 // "kept_rows" is what prunenet.json calls the list, so that it can be used as a mask.
-const char* rows_key(const Json& entry) { return entry.contains("kept_rows") ? "kept_rows" : "keep"; }
+const char* rows_key(const Json& entry) {
+  return entry.contains("kept_rows") ? "kept_rows" : "keep";
+}
 
 }  // namespace
 
@@ -115,7 +120,8 @@ void require_mask_fits(const Mask& mask, const ModelDescription& model, const st
   }
   require_dropped_fit(mask, model, where);
   if (mask.cuts_heads(model) && !model.keys.heads_fixed.empty())
-    fail(ErrorCode::kUnsupported, where, "the heads of this '{}' cannot be cut: {}", model.family, model.keys.heads_fixed);
+    fail(ErrorCode::kUnsupported, where, "the heads of this '{}' cannot be cut: {}", model.family,
+         model.keys.heads_fixed);
   for (size_t layer = 0; layer < layers; ++layer) {
     if (mask.drops(static_cast<int64_t>(layer))) continue;
     const LayerDescription& dims = model.layers[layer];
@@ -129,10 +135,12 @@ Mask read_mask(const std::filesystem::path& path, const ModelDescription& model)
   const std::string where = path.string();
   const Json json = parse_mask_json(read_text_file(path, kMaxMaskBytes), where);
   if (!json.is_object() || !json.contains("layers") || !json["layers"].is_array()) {
-    fail(ErrorCode::kFormat, where, R"(is no mask: {{"layers": [{{"index": 0, "keep": [0, 2, ...]}}, ...]}} is expected)");
+    fail(ErrorCode::kFormat, where,
+         R"(is no mask: {{"layers": [{{"index": 0, "keep": [0, 2, ...]}}, ...]}} is expected)");
   }
   Mask mask = whole_mask(model);
-  if (json.contains("dropped_layers")) mask.dropped_layers = read_numbers(json["dropped_layers"], "'dropped_layers'", where);
+  if (json.contains("dropped_layers"))
+    mask.dropped_layers = read_numbers(json["dropped_layers"], "'dropped_layers'", where);
   std::vector<bool> seen(mask.kept.size());
   for (const Json& entry : json["layers"]) {
     const bool lists = entry.is_object() && (entry.contains(rows_key(entry)) || entry.contains("kept_kv_groups"));
@@ -152,7 +160,8 @@ Mask read_mask(const std::filesystem::path& path, const ModelDescription& model)
     if (entry.contains(rows_key(entry))) mask.kept[layer] = numbers(rows_key(entry));
     if (!entry.contains("kept_kv_groups")) continue;
     if (mask.kept_kv_groups.empty()) {
-      for (const LayerDescription& dims : model.layers) mask.kept_kv_groups.push_back(up_to(dims.attention.kv_groups.width));
+      for (const LayerDescription& dims : model.layers)
+        mask.kept_kv_groups.push_back(up_to(dims.attention.kv_groups.width));
     }
     mask.kept_kv_groups[layer] = numbers("kept_kv_groups");
   }
@@ -162,12 +171,14 @@ Mask read_mask(const std::filesystem::path& path, const ModelDescription& model)
 
 std::string format_mask(const Mask& mask) {
   std::string text = "{";
-  if (!mask.dropped_layers.empty()) text += fmt::format("\"dropped_layers\": [{}],\n ", fmt::join(mask.dropped_layers, ", "));
+  if (!mask.dropped_layers.empty())
+    text += fmt::format("\"dropped_layers\": [{}],\n ", fmt::join(mask.dropped_layers, ", "));
   text += "\"layers\": [\n";
   bool first = true;
   for (size_t layer = 0; layer < mask.kept.size(); ++layer) {
     if (mask.kept[layer].empty() && mask.drops(static_cast<int64_t>(layer))) continue;  // nothing to say of it
-    text += fmt::format("{}  {{\"index\": {}, \"keep\": [{}]", first ? "" : ",\n", layer, fmt::join(mask.kept[layer], ", "));
+    text += fmt::format("{}  {{\"index\": {}, \"keep\": [{}]", first ? "" : ",\n", layer,
+                        fmt::join(mask.kept[layer], ", "));
     if (!mask.kept_kv_groups.empty())
       text += fmt::format(", \"kept_kv_groups\": [{}]", fmt::join(mask.kept_kv_groups[layer], ", "));
     text += "}";

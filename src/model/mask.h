@@ -26,9 +26,9 @@ struct Mask {
 /// The mask that keeps everything.
 Mask whole_mask(const ModelDescription& model);
 
-/// Throws kMismatch when the mask does not fit the model: number of layers, rows, groups or layers out of range, repeated
-/// or not ascending, or nothing left of a layer or of the model; kUnsupported, with the reason, where this family's heads
-/// or layers cannot go. `where` names the mask.
+/// Throws kMismatch when the mask does not fit the model: number of layers, rows, groups or layers out of range,
+/// repeated or not ascending, or nothing left of a layer or of the model; kUnsupported, with the reason, where this
+/// family's heads or layers cannot go. `where` names the mask.
 void require_mask_fits(const Mask& mask, const ModelDescription& model, const std::string& where);
 
 /// Reads a mask file. Layers that it does not name stay whole, as do the neurons or KV groups of an entry without their

@@ -40,7 +40,8 @@ void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
 
   if (!matrix.transposed) {
     const size_t row_bytes = static_cast<size_t>(matrix.cols) * element;
-    const auto mine = bytes.subspan(static_cast<size_t>(matrix.first_row) * row_bytes, static_cast<size_t>(matrix.rows) * row_bytes);
+    const auto mine =
+        bytes.subspan(static_cast<size_t>(matrix.first_row) * row_bytes, static_cast<size_t>(matrix.rows) * row_bytes);
     std::vector<Real> row(static_cast<size_t>(matrix.cols));
     for (int64_t i = 0; i < matrix.rows; ++i) {
       const auto source = mine.subspan(static_cast<size_t>(i) * row_bytes, row_bytes);
@@ -59,11 +60,13 @@ void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
       for (int64_t j = 0; j < matrix.cols; ++j) {
         const size_t offset = static_cast<size_t>(j * matrix.rows + matrix.first_row + first) * element;
         widen(bytes.data() + offset, dtype, static_cast<size_t>(count), run.data());
-        for (int64_t i = 0; i < count; ++i) panel[static_cast<size_t>(i * matrix.cols + j)] = run[static_cast<size_t>(i)];
+        for (int64_t i = 0; i < count; ++i)
+          panel[static_cast<size_t>(i * matrix.cols + j)] = run[static_cast<size_t>(i)];
       }
       require_representable<Real>(checkpoint, entry, panel);
       for (int64_t i = 0; i < count; ++i) {
-        visit(first + i, std::span<const Real>(panel).subspan(static_cast<size_t>(i * matrix.cols), static_cast<size_t>(matrix.cols)));
+        visit(first + i, std::span<const Real>(panel).subspan(static_cast<size_t>(i * matrix.cols),
+                                                              static_cast<size_t>(matrix.cols)));
       }
     }
   }
@@ -78,8 +81,10 @@ void read_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix, std::spa
   });
 }
 
-template void for_each_row<float>(const Checkpoint&, const MatrixRef&, const std::function<void(int64_t, std::span<const float>)>&);
-template void for_each_row<double>(const Checkpoint&, const MatrixRef&, const std::function<void(int64_t, std::span<const double>)>&);
+template void for_each_row<float>(const Checkpoint&, const MatrixRef&,
+                                  const std::function<void(int64_t, std::span<const float>)>&);
+template void for_each_row<double>(const Checkpoint&, const MatrixRef&,
+                                   const std::function<void(int64_t, std::span<const double>)>&);
 template void read_matrix<float>(const Checkpoint&, const MatrixRef&, std::span<float>);
 template void read_matrix<double>(const Checkpoint&, const MatrixRef&, std::span<double>);
 
@@ -128,7 +133,7 @@ uint16_t f16_from_f32(float value) {
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const float size = std::abs(value);
   if (size >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00u);  // half a step above 65504
-  if (size < 0x1p-14f) {  // subnormal: a whole number of 2^-24
+  if (size < 0x1p-14f) {                                               // subnormal: a whole number of 2^-24
     return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(static_cast<double>(size) * 0x1p24)));
   }
   const uint32_t magnitude = bits & 0x7fffffffu;
@@ -185,19 +190,22 @@ std::vector<std::byte> encode(const Checkpoint::Entry& entry, const std::string&
 
 }  // namespace
 
-std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix, std::span<const float> values) {
+std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix,
+                                     std::span<const float> values) {
   const Checkpoint::Entry& entry = checkpoint.at(matrix.tensor);
   const std::vector<int64_t>& shape = entry.stored.spec.shape;
   PRUNENET_CHECK(shape.size() == 2 && matrix.rows > 0);
   if (matrix.first_row != 0 || shape[matrix.transposed ? 1 : 0] != matrix.rows) {
-    fail(ErrorCode::kUnsupported, checkpoint.where(entry), "stacks several matrices, of which one alone cannot be replaced");
+    fail(ErrorCode::kUnsupported, checkpoint.where(entry),
+         "stacks several matrices, of which one alone cannot be replaced");
   }
   const auto cols = static_cast<int64_t>(values.size()) / matrix.rows;
   PRUNENET_CHECK(cols * matrix.rows == static_cast<int64_t>(values.size()));
   return encode(entry, checkpoint.where(entry), values, matrix.rows, cols, matrix.transposed);
 }
 
-std::vector<std::byte> encode_vector(const Checkpoint& checkpoint, const std::string& tensor, std::span<const float> values) {
+std::vector<std::byte> encode_vector(const Checkpoint& checkpoint, const std::string& tensor,
+                                     std::span<const float> values) {
   const Checkpoint::Entry& entry = checkpoint.at(tensor);
   return encode(entry, checkpoint.where(entry), values, 1, static_cast<int64_t>(values.size()), false);
 }

@@ -14,11 +14,12 @@ namespace {
 using Json = ConfigEditor::Json;
 
 // Lists of config.json that have an entry for every layer.
-constexpr std::array<std::string_view, 5> kLayerLists{"layer_types", "no_rope_layers", "mlp_layer_types", "block_configs",
-                                                      "num_key_value_heads_per_layer"};
+constexpr std::array<std::string_view, 5> kLayerLists{"layer_types", "no_rope_layers", "mlp_layer_types",
+                                                      "block_configs", "num_key_value_heads_per_layer"};
 
-bool all_equal(const std::vector<LayerSizes>& layers, int64_t LayerSizes::* size) {
-  return std::all_of(layers.begin(), layers.end(), [&](const LayerSizes& l) { return l.*size == layers.front().*size; });
+bool all_equal(const std::vector<LayerSizes>& layers, int64_t LayerSizes::*size) {
+  return std::all_of(layers.begin(), layers.end(),
+                     [&](const LayerSizes& l) { return l.*size == layers.front().*size; });
 }
 
 std::vector<size_t> kept_layers(const ModelDescription& model, const Mask& mask) {
@@ -42,9 +43,8 @@ void drop_layers(ConfigEditor& config, const ModelDescription& model, const std:
   const Json* window = config.find("max_window_layers");
   if (window == nullptr || !window->is_number_integer()) return;
   const auto full = window->get<int64_t>();
-  config.set("max_window_layers", std::count_if(kept.begin(), kept.end(), [&](size_t layer) {
-               return static_cast<int64_t>(layer) < full;
-             }));
+  config.set("max_window_layers",
+             std::count_if(kept.begin(), kept.end(), [&](size_t layer) { return static_cast<int64_t>(layer) < full; }));
 }
 
 // False where one number does not state the heads of all layers: then nothing is written.
@@ -70,9 +70,10 @@ void note_heads(const ModelDescription& model, const std::vector<LayerSizes>& la
   if (heads == model.config_layers.front().heads) return;
   notes.push_back(fmt::format("config.json states head_dim, which is read since {}", model.keys.heads_since));
   if (model.keys.heads_divide_hidden && model.hidden % heads != 0) {
-    notes.push_back(fmt::format("transformers 5 refuses a '{}' whose hidden size ({}) is no multiple of its query heads ({}), "
-                                "although it reads head_dim",
-                                model.family, model.hidden, heads));
+    notes.push_back(
+        fmt::format("transformers 5 refuses a '{}' whose hidden size ({}) is no multiple of its query heads ({}), "
+                    "although it reads head_dim",
+                    model.family, model.hidden, heads));
   }
 }
 
@@ -99,8 +100,13 @@ SlicedConfig slice_config(const Checkpoint& checkpoint, const ModelDescription& 
     become_deci(config);
     result.extra_files[kDeciConfigFile] = deci_config_class();
   }
-  result.notes.push_back("the DeciLM layout loads in vLLM, SGLang and TensorRT-LLM (with their trust-remote-code switch), and "
-                         "not as a stock model of transformers");
+  result.notes.push_back(
+      "the DeciLM layout loads in vLLM, SGLang and TensorRT-LLM (with their trust-remote-code switch), and "
+      "not as a stock model of transformers");
+  if (layers.front().heads != model.config_layers.front().heads) {
+    result.notes.push_back(
+        "a head size apart from hidden / heads is read of a DeciLM by vLLM and SGLang; TensorRT-LLM may not load it");
+  }
   result.text = config.text();
   return result;
 }

@@ -53,7 +53,8 @@ void state_deci_blocks(ConfigEditor& config, const ModelDescription& model, cons
     // Newer ones state the width itself.
     const bool plain = block["ffn"].contains("intermediate_size") && !block["ffn"]["intermediate_size"].is_null();
     if (plain) block["ffn"]["intermediate_size"] = layers[i].width;
-    if (!plain || block["ffn"].contains("ffn_mult")) block["ffn"]["ffn_mult"] = deci_ffn_mult(layers[i].width, model.hidden);
+    if (!plain || block["ffn"].contains("ffn_mult"))
+      block["ffn"]["ffn_mult"] = deci_ffn_mult(layers[i].width, model.hidden);
     blocks.push_back(std::move(block));
   }
   config.set("block_configs", blocks);

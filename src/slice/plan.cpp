@@ -41,7 +41,8 @@ int64_t common_width(const ModelDescription& model, const Mask& mask, const Edit
   }
   const auto least = static_cast<int64_t>(mask.kept[widest].size());
   if (edits.padded_width != 0 && edits.padded_width < least) {
-    fail(ErrorCode::kBadOption, "padded width", "is {}, but layer {} keeps {} neurons", edits.padded_width, widest, least);
+    fail(ErrorCode::kBadOption, "padded width", "is {}, but layer {} keeps {} neurons", edits.padded_width, widest,
+         least);
   }
   if (edits.padded_width != 0) return edits.padded_width;
   return model.keys.per_layer ? (least + kDeciWidthMultiple - 1) / kDeciWidthMultiple * kDeciWidthMultiple : least;

@@ -1,6 +1,6 @@
-// Cutting: a mask and the coupled groups become the tensors and the config of the new checkpoint, streamed a tensor at a
-// time. Neurons, KV groups and whole layers go; tensors whose values were computed anew take the place of stored ones.
-// Knows no method and no family.
+// Cutting: a mask and the coupled groups become the tensors and the config of the new checkpoint, streamed a tensor at
+// a time. Neurons, KV groups and whole layers go; tensors whose values were computed anew take the place of stored
+// ones. Knows no method and no family.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ inline constexpr int64_t kZeros = -1;
 struct TensorCut {
   size_t source = 0;  // its place among the checkpoint's tensors
   int axis = 0;
-  std::vector<int64_t> kept{};  // indices along the axis, kZeros for zeros; empty: the tensor is copied whole
+  std::vector<int64_t> kept{};            // indices along the axis, kZeros for zeros; empty: the tensor is copied whole
   std::span<const std::byte> replaced{};  // these bytes instead of the stored ones; `kept` are indices of them
 };
 
@@ -47,10 +47,10 @@ struct TensorCut {
 struct SlicePlan {
   std::vector<TensorSpec> tensors;  // under their new names, in the order of the source
   std::vector<TensorCut> cuts;      // one for each tensor
-  std::string config_text;          // config.json with the new sizes; what differs between layers and cannot be stated stays
-  bool uniform = true;              // every layer is as config_text states: programs that load the source's kind load it
+  std::string config_text;  // config.json with the new sizes; what differs between layers and cannot be stated stays
+  bool uniform = true;      // every layer is as config_text states: programs that load the source's kind load it
   std::map<std::string, std::string> extra_files;  // name -> text, to be written beside the weights
-  std::vector<std::string> notes;   // what a person should know of the programs that are to load it
+  std::vector<std::string> notes;                  // what a person should know of the programs that are to load it
 };
 
 /// Throws kMismatch when the mask does not fit the model or replaced bytes do not fit their tensor, kUnsupported where
@@ -65,9 +65,10 @@ struct SliceOptions {
   std::map<std::string, std::string> extra_files;  // name -> text, written beside the weights (prunenet.json)
 };
 
-/// Writes the folder `target`: weights, config.json, side files, extra files; whole or not at all. Every floating tensor
-/// is checked for NaN on the way (kNonFinite, named), cut ones for infinity too. Memory: a few MiB, whatever the model.
-/// Returns the bytes of the weight files. Throws kExists, kNoSpace, kIo, kBadOption when target and source overlap.
+/// Writes the folder `target`: weights, config.json, side files, extra files; whole or not at all. Every floating
+/// tensor is checked for NaN on the way (kNonFinite, named), cut ones for infinity too. Memory: a few MiB, whatever the
+/// model. Returns the bytes of the weight files. Throws kExists, kNoSpace, kIo, kBadOption when target and source
+/// overlap.
 uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const std::filesystem::path& target,
                      const SliceOptions& options, Progress& progress);
 

@@ -34,7 +34,8 @@ class TensorStream {
   }
 
   // [outer, extent, inner bytes]: keeps some of the middle indices; kZeros stands for zeros.
-  void gather(std::span<const std::byte> bytes, int64_t outer, int64_t extent, size_t inner, const std::vector<int64_t>& kept) {
+  void gather(std::span<const std::byte> bytes, int64_t outer, int64_t extent, size_t inner,
+              const std::vector<int64_t>& kept) {
     const std::vector<Run> runs = runs_of(kept);
     for (int64_t i = 0; i < outer; ++i) {
       const std::byte* row = bytes.data() + static_cast<size_t>(i * extent) * inner;
@@ -64,7 +65,9 @@ class TensorStream {
   static std::vector<Run> runs_of(const std::vector<int64_t>& kept) {
     std::vector<Run> runs;
     for (int64_t index : kept) {
-      const int64_t next = runs.empty() ? 0 : runs.back().first == kZeros ? kZeros : runs.back().first + runs.back().count;
+      const int64_t next = runs.empty()                  ? 0
+                           : runs.back().first == kZeros ? kZeros
+                                                         : runs.back().first + runs.back().count;
       if (!runs.empty() && next == index) {
         ++runs.back().count;
       } else {
@@ -170,12 +173,13 @@ uint64_t bytes_to_write(const CheckpointWriter& writer, const Checkpoint::SideFi
 void require_output_possible(const Checkpoint& checkpoint, const fs::path& target, bool overwrite) {
   const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
   if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
-  if (is_within(source, out)) fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
+  if (is_within(source, out))
+    fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
   const OutputFolder trial(out, overwrite);
 }
 
-uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target, const SliceOptions& options,
-                     Progress& progress) {
+uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target,
+                     const SliceOptions& options, Progress& progress) {
   require_output_possible(checkpoint, target, options.overwrite);
   OutputFolder folder(target, options.overwrite);
   const Checkpoint::SideFiles side = checkpoint.side_files();

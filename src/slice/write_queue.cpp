@@ -18,9 +18,15 @@ WriteQueue::~WriteQueue() {
   thread_.join();
 }
 
-void WriteQueue::push(std::span<const std::byte> bytes) { enqueue({{}, bytes, {}}); }
-void WriteQueue::push(std::vector<std::byte> bytes) { enqueue({std::move(bytes), {}, {}}); }
-void WriteQueue::push(std::function<void()> action) { enqueue({{}, {}, std::move(action)}); }
+void WriteQueue::push(std::span<const std::byte> bytes) {
+  enqueue({{}, bytes, {}});
+}
+void WriteQueue::push(std::vector<std::byte> bytes) {
+  enqueue({std::move(bytes), {}, {}});
+}
+void WriteQueue::push(std::function<void()> action) {
+  enqueue({{}, {}, std::move(action)});
+}
 
 std::vector<std::byte> WriteQueue::take_buffer(size_t capacity) {
   std::vector<std::byte> buffer;

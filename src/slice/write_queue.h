@@ -1,4 +1,5 @@
-// A thread that writes while the next tensor is checked and gathered: the two halves of cutting take about equally long.
+// A thread that writes while the next tensor is checked and gathered: the two halves of cutting take about equally
+// long.
 #pragma once
 
 #include <condition_variable>

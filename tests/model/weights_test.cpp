@@ -15,7 +15,8 @@ class OneTensor {
  public:
   OneTensor(std::vector<int64_t> shape, std::vector<float> values) {
     test::write_bytes(folder_ / "config.json", "{}");
-    test::write_bytes(folder_ / "model.safetensors", test::safetensors_bytes({test::f32_tensor("t", std::move(shape), values)}));
+    test::write_bytes(folder_ / "model.safetensors",
+                      test::safetensors_bytes({test::f32_tensor("t", std::move(shape), values)}));
   }
   Checkpoint open() const { return Checkpoint(folder_.path()); }
 
@@ -54,7 +55,8 @@ TEST(ReadMatrix, TransposedInSeveralPanels) {
   std::vector<float> values(static_cast<size_t>(rows * cols));
   read_matrix<float>(checkpoint, {"t", 0, rows, cols, true}, values);
   for (int64_t i = 0; i < rows; i += 37) {
-    for (int64_t j = 0; j < cols; j += 11) EXPECT_EQ(values[static_cast<size_t>(i * cols + j)], static_cast<float>(j * rows + i));
+    for (int64_t j = 0; j < cols; j += 11)
+      EXPECT_EQ(values[static_cast<size_t>(i * cols + j)], static_cast<float>(j * rows + i));
   }
 }
 
@@ -104,8 +106,10 @@ TEST(MaskFile, ReadsInAnyOrderAndLeavesUnnamedLayersWhole) {
 
 TEST(MaskFile, ThePrunenetJsonOfAnEarlierPruneIsAMask) {
   const test::TemporaryFolder folder;
-  test::write_bytes(folder / "prunenet.json", R"({"version": "0.1.0", "layers": [{"index": 0, "ks": 0.1, "kept_rows": [0, 2]}]})");
-  EXPECT_EQ(read_mask(folder / "prunenet.json", two_layers(3)).kept, (std::vector<std::vector<int64_t>>{{0, 2}, {0, 1, 2}}));
+  test::write_bytes(folder / "prunenet.json",
+                    R"({"version": "0.1.0", "layers": [{"index": 0, "ks": 0.1, "kept_rows": [0, 2]}]})");
+  EXPECT_EQ(read_mask(folder / "prunenet.json", two_layers(3)).kept,
+            (std::vector<std::vector<int64_t>>{{0, 2}, {0, 1, 2}}));
 }
 
 TEST(MaskFile, RefusalsNameLayerAndRow) {
@@ -123,7 +127,8 @@ TEST(MaskFile, RefusalsNameLayerAndRow) {
   refused(R"({"layers": [{"index": 0, "keep": [1, 1]}]})", ErrorCode::kMismatch, {"row 1 twice"});
   refused(R"({"layers": [{"index": 0, "keep": []}]})", ErrorCode::kMismatch, {"layer 0", "no row"});
   refused(R"({"layers": [{"index": 0, "keep": [0.5]}]})", ErrorCode::kFormat, {"0.5"});
-  refused(R"({"layers": [{"index": 0, "keep": [0]}, {"index": 0, "keep": [0]}]})", ErrorCode::kFormat, {"layer 0 twice"});
+  refused(R"({"layers": [{"index": 0, "keep": [0]}, {"index": 0, "keep": [0]}]})", ErrorCode::kFormat,
+          {"layer 0 twice"});
   refused(R"({"layers": )" + std::string(100000, '['), ErrorCode::kFormat, {"deeper"});
 }
 
@@ -191,7 +196,9 @@ TEST(EncodeMatrix, WhatCannotBeStoredIsRefused) {
     const OneTyped made(dtype, {1, 2});
     const Checkpoint checkpoint = made.open();
     const std::vector<float> values{0, value};
-    test::expect_error(ErrorCode::kNonFinite, fragments, [&] { encode_matrix(checkpoint, {"t", 0, 1, 2, false}, values); });
+    test::expect_error(ErrorCode::kNonFinite, fragments, [&] {
+      encode_matrix(checkpoint, {"t", 0, 1, 2, false}, values);
+    });
   };
   refused(Dtype::kF16, 65520, {"'t'", "65520", "F16"});
   refused(Dtype::kF16, -1e6f, {"'t'", "F16"});
@@ -204,9 +211,15 @@ TEST(EncodeMatrix, WhatCannotBeStoredIsRefused) {
 
   const OneTyped stacked(Dtype::kF32, {4, 2}), integers(Dtype::kI8, {2, 2});
   const std::vector<float> values(4);
-  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] { encode_matrix(stacked.open(), {"t", 0, 2, 2, false}, values); });
-  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] { encode_matrix(stacked.open(), {"t", 2, 2, 2, false}, values); });
-  test::expect_error(ErrorCode::kUnsupported, {"'t'", "I8"}, [&] { encode_matrix(integers.open(), {"t", 0, 2, 2, false}, values); });
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] {
+    encode_matrix(stacked.open(), {"t", 0, 2, 2, false}, values);
+  });
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "stacks"}, [&] {
+    encode_matrix(stacked.open(), {"t", 2, 2, 2, false}, values);
+  });
+  test::expect_error(ErrorCode::kUnsupported, {"'t'", "I8"}, [&] {
+    encode_matrix(integers.open(), {"t", 0, 2, 2, false}, values);
+  });
 }
 
 // Two layers of three neurons with as many KV groups.
@@ -218,7 +231,8 @@ ModelDescription with_heads() {
 
 TEST(MaskFile, HoldsKvGroupsAndDroppedLayers) {
   const test::TemporaryFolder folder;
-  test::write_bytes(folder / "m.json", R"({"dropped_layers": [0], "layers": [{"index": 1, "kept_kv_groups": [2, 0]}]})");
+  test::write_bytes(folder / "m.json",
+                    R"({"dropped_layers": [0], "layers": [{"index": 1, "kept_kv_groups": [2, 0]}]})");
   const Mask mask = read_mask(folder / "m.json", with_heads());
   using Lists = std::vector<std::vector<int64_t>>;
   EXPECT_EQ(mask.kept, (Lists{{0, 1, 2}, {0, 1, 2}}));
@@ -247,7 +261,8 @@ TEST(MaskFile, BadKvGroupsAndLayersAreRefused) {
     test::expect_error(code, fragments, [&] { read_mask(folder / "m.json", model); });
   };
   const ModelDescription model = with_heads();
-  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [3]}]})", ErrorCode::kMismatch, {"layer 0", "KV group 3"}, model);
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [3]}]})", ErrorCode::kMismatch, {"layer 0", "KV group 3"},
+          model);
   refused(R"({"layers": [{"index": 0, "kept_kv_groups": []}]})", ErrorCode::kMismatch, {"no KV group"}, model);
   refused(R"({"layers": [{"index": 0, "kept_kv_groups": 1}]})", ErrorCode::kFormat, {"kept_kv_groups"}, model);
   refused(R"({"layers": [{"index": 0, "kept_kv_groups": ["a"]}]})", ErrorCode::kFormat, {"\"a\""}, model);
@@ -259,7 +274,8 @@ TEST(MaskFile, BadKvGroupsAndLayersAreRefused) {
   fixed.family = "opt";
   fixed.keys.heads_fixed = "of a reason";
   fixed.keys.layers_fixed = "of another";
-  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [0]}]})", ErrorCode::kUnsupported, {"opt", "of a reason"}, fixed);
+  refused(R"({"layers": [{"index": 0, "kept_kv_groups": [0]}]})", ErrorCode::kUnsupported, {"opt", "of a reason"},
+          fixed);
   refused(R"({"layers": [], "dropped_layers": [0]})", ErrorCode::kUnsupported, {"opt", "of another"}, fixed);
 }
 

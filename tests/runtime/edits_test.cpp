@@ -52,7 +52,8 @@ class SilencedWeights final : public WeightSource {
   const Mask& mask_;
 };
 
-std::vector<float> forward(const TransformerDescription& description, WeightSource& weights, const std::vector<TokenId>& ids) {
+std::vector<float> forward(const TransformerDescription& description, WeightSource& weights,
+                           const std::vector<TokenId>& ids) {
   Transformer transformer(description, weights, at::kCPU, {});
   const at::NoGradGuard no_grad;
   Chunk chunk{at::tensor(ids, at::kInt).to(at::kLong), {{1, static_cast<int64_t>(ids.size()), nullptr}}};
@@ -65,7 +66,8 @@ std::vector<float> logits_of(RunningModel& model, const std::vector<TokenId>& id
   return model.engine.logits(sequences).values;
 }
 
-void write(const RunningModel& whole, const ModelDescription& model, const Edits& edits, const std::filesystem::path& target) {
+void write(const RunningModel& whole, const ModelDescription& model, const Edits& edits,
+           const std::filesystem::path& target) {
   SilentProgress silent;
   write_slice(whole.checkpoint, plan_slice(whole.checkpoint, model, edits), target, {}, silent);
 }
@@ -142,10 +144,10 @@ TEST_P(EditsGolden, CuttingKvGroupsEqualsSilencingThem) {
 
 TEST_P(EditsGolden, HeadsGoOrAreRefusedByName) {
   const RunningModel whole(folder);
-  const std::map<std::string, std::string> refused{
-      {"llama_bf16", "multi-query"}, {"gemma", "multi-query"},      {"phi", "'phi' cannot state"},
-      {"opt", "'opt' cannot state"}, {"gpt_neox", "cannot state"},  {"gpt2", "'gpt2' cannot state"},
-      {"falcon7b_mqa", "falcon"},    {"falcon_rw_alibi", "falcon"}};
+  const std::map<std::string, std::string> refused{{"llama_bf16", "multi-query"}, {"gemma", "multi-query"},
+                                                   {"phi", "'phi' cannot state"}, {"opt", "'opt' cannot state"},
+                                                   {"gpt_neox", "cannot state"},  {"gpt2", "'gpt2' cannot state"},
+                                                   {"falcon7b_mqa", "falcon"},    {"falcon_rw_alibi", "falcon"}};
   Edits edits;
   for (const LayerDescription& layer : whole.model.layers) {
     edits.mask.kept_kv_groups.emplace_back(1, layer.kv_heads - 1);
@@ -166,7 +168,8 @@ TEST_P(EditsGolden, HeadsGoOrAreRefusedByName) {
 
 TEST_P(EditsGolden, ADroppedLayerIsOneThatTheForwardPassSkips) {
   RunningModel whole(folder);
-  for (const std::vector<int64_t>& dropped : {std::vector<int64_t>{1}, std::vector<int64_t>{0}, std::vector<int64_t>{0, 2}}) {
+  for (const std::vector<int64_t>& dropped :
+       {std::vector<int64_t>{1}, std::vector<int64_t>{0}, std::vector<int64_t>{0, 2}}) {
     SCOPED_TRACE(Json(dropped).dump());
     Edits edits;
     edits.mask.dropped_layers = dropped;
@@ -175,7 +178,8 @@ TEST_P(EditsGolden, ADroppedLayerIsOneThatTheForwardPassSkips) {
     RunningModel cut(target);
     ASSERT_EQ(cut.model.layers.size(), 3 - dropped.size());
     TransformerDescription description = describe_transformer(whole.checkpoint, whole.model);
-    for (auto layer = dropped.rbegin(); layer != dropped.rend(); ++layer) description.blocks.erase(description.blocks.begin() + *layer);
+    for (auto layer = dropped.rbegin(); layer != dropped.rend(); ++layer)
+      description.blocks.erase(description.blocks.begin() + *layer);
     CheckpointWeights weights(whole.checkpoint, at::kCPU);
     const auto expected = forward(description, weights, ids);
     EXPECT_LE(largest_difference(logits_of(cut, ids), expected), 1e-6);
@@ -201,7 +205,8 @@ TEST_P(EditsGolden, ZeroNeuronsChangeNothingAndMakeTheWidthOne) {
     EXPECT_EQ(padded.model.config_width, asked == 0 ? static_cast<int64_t>(widest) : asked);
     // The zeros are exact, but products of another width sum in another order: 1e-6 of the largest logit.
     const std::vector<float> expected = logits_of(cut, ids);
-    const float largest = std::abs(*std::max_element(expected.begin(), expected.end(), [](float a, float b) { return std::abs(a) < std::abs(b); }));
+    const float largest = std::abs(*std::max_element(expected.begin(), expected.end(),
+                                                     [](float a, float b) { return std::abs(a) < std::abs(b); }));
     EXPECT_LE(largest_difference(logits_of(padded, ids), expected), 1e-6 * std::max(1.0f, largest));
   }
 }
@@ -219,7 +224,8 @@ TEST_P(EditsGolden, NewValuesTakeThePlaceOfStoredOnes) {
     const int64_t share = matrix.cols / group.width;
     for (int64_t i = 0; i < matrix.rows; ++i) {
       for (int64_t unit : kept) {
-        for (int64_t c = 0; c < share; ++c) left.push_back(2 * values[static_cast<size_t>(i * matrix.cols + unit * share + c)]);
+        for (int64_t c = 0; c < share; ++c)
+          left.push_back(2 * values[static_cast<size_t>(i * matrix.cols + unit * share + c)]);
       }
     }
     kept_alive.push_back(encode_matrix(whole.checkpoint, matrix, left));

@@ -200,7 +200,8 @@ TEST_F(SliceEdits, StackedGateAndUpArePaddedEach) {
   const std::string name = described.layers[0].ffn.up.tensor;
   const auto before = floats_of(phi3, name), after = floats_of(padded, name);
   const auto row = [](const std::vector<float>& values, size_t i) {
-    return std::vector<float>(values.begin() + static_cast<long>(i) * 64, values.begin() + static_cast<long>(i + 1) * 64);
+    return std::vector<float>(values.begin() + static_cast<long>(i) * 64,
+                              values.begin() + static_cast<long>(i + 1) * 64);
   };
   ASSERT_EQ(after.size(), 4u * 64);
   EXPECT_EQ(row(after, 0), row(before, 3));
@@ -268,7 +269,8 @@ TEST_F(SliceEdits, SizesOfThePlanAreThoseOfTheFolder) {
     const Checkpoint cut = write(all[i], "out" + std::to_string(i));
     std::vector<TensorSpec> stored;
     for (const auto& entry : cut.tensors()) stored.push_back(entry.stored.spec);
-    const ModelSize planned = measure_size(model, plan(all[i]).tensors), found = measure_size(describe_model(cut), stored);
+    const ModelSize planned = measure_size(model, plan(all[i]).tensors),
+                    found = measure_size(describe_model(cut), stored);
     EXPECT_EQ(planned.params, found.params);
     EXPECT_EQ(planned.ffn_params, found.ffn_params);
     EXPECT_EQ(planned.bytes, found.bytes);
@@ -306,12 +308,14 @@ TEST_F(SliceEdits, ScoresDividedByTheLayersNumberKeepTheirLayers) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const Checkpoint gpt2(data / "golden" / "gpt2");
   std::string config = gpt2.config_text();
-  config.replace(config.find("\"scale_attn_by_inverse_layer_idx\": false"), 40, "\"scale_attn_by_inverse_layer_idx\": true");
+  config.replace(config.find("\"scale_attn_by_inverse_layer_idx\": false"), 40,
+                 "\"scale_attn_by_inverse_layer_idx\": true");
   std::vector<std::string> names = names_of(gpt2);
   const ModelDescription scaled = describe_model(config, tensor_lookup(gpt2), names, "config.json");
   Edits edits;
   edits.mask.dropped_layers = {0};
-  test::expect_error(ErrorCode::kUnsupported, {"gpt2", "number of their layer"}, [&] { plan_slice(gpt2, scaled, edits); });
+  test::expect_error(ErrorCode::kUnsupported, {"gpt2", "number of their layer"},
+                     [&] { plan_slice(gpt2, scaled, edits); });
 }
 
 class DeciEdits : public SliceEdits {
@@ -332,20 +336,17 @@ TEST_F(DeciEdits, ConfigKeyByKey) {
   expected["num_key_value_heads"] = nullptr;
   expected["block_configs"] = json::array();
   for (const double ffn_mult : {96.0, 144.0, 48.0}) {  // 3 * width / (2 * 8)
-    expected["block_configs"].push_back({{"attention",
-                                          {{"n_heads_in_group", 1},
-                                           {"no_op", false},
-                                           {"num_sink_tokens", nullptr},
-                                           {"replace_with_linear", false},
-                                           {"sparsify", nullptr},
-                                           {"unshifted_sink", false},
-                                           {"use_prefill_window_in_sink_attention", false},
-                                           {"window_length", nullptr}}},
-                                         {"ffn",
-                                          {{"ffn_mult", ffn_mult},
-                                           {"no_op", false},
-                                           {"replace_with_linear", false},
-                                           {"sparsify", nullptr}}}});
+    expected["block_configs"].push_back(
+        {{"attention",
+          {{"n_heads_in_group", 1},
+           {"no_op", false},
+           {"num_sink_tokens", nullptr},
+           {"replace_with_linear", false},
+           {"sparsify", nullptr},
+           {"unshifted_sink", false},
+           {"use_prefill_window_in_sink_attention", false},
+           {"window_length", nullptr}}},
+         {"ffn", {{"ffn_mult", ffn_mult}, {"no_op", false}, {"replace_with_linear", false}, {"sparsify", nullptr}}}});
   }
   EXPECT_EQ(json::parse(cut.config_text()), expected);
   EXPECT_EQ(describe_model(cut).ffn_widths(), (std::vector<int64_t>{512, 768, 256}));
@@ -360,6 +361,9 @@ TEST_F(DeciEdits, WhatTheLayoutCannotStateIsRefused) {
   refused(edits, ErrorCode::kBadOption, {"layer 1", "300", "multiples of 256", "--width-multiple 256", "--pad"});
   edits.mask.dropped_layers = {1};
   EXPECT_NO_THROW(plan(edits));
+  EXPECT_EQ(plan(edits).notes.size(), 1u);
+  edits.mask.kept_kv_groups = {{0}, {}, {1}};
+  EXPECT_EQ(plan(edits).notes.size(), 2u);  // and the head size
   edits.mask.kept_kv_groups = {{0}, {}, {0, 1}};
   refused(edits, ErrorCode::kUnsupported, {"layer 0 keeps 1 query heads", "layer 2 keeps 2"});
 }
@@ -372,7 +376,8 @@ TEST_F(DeciEdits, OtherFamiliesAndBiasesAreRefused) {
                        [&] { plan_slice(other, describe_model(other), Edits{.layout = SliceLayout::kDeci}); });
   }
   for (const char* matrix : {"gate", "up"})
-    made.tensors.push_back(test::f32_tensor("model.layers.0.mlp." + std::string(matrix) + "_proj.bias", {768}, std::vector<float>(768)));
+    made.tensors.push_back(
+        test::f32_tensor("model.layers.0.mlp." + std::string(matrix) + "_proj.bias", {768}, std::vector<float>(768)));
   open();
   refused({.layout = SliceLayout::kDeci}, ErrorCode::kUnsupported, {"biases"});
 }
