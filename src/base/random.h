@@ -25,6 +25,8 @@ enum class RandomStage : uint32_t {
   kGenerate = 10,      // layer: the sequence, step: the position of the token that is drawn
   kDemoText = 11,      // layer: the story
   kDemoTraining = 12,  // step: of the optimiser
+  kGaussianMoments = 13,  // step: the token
+  kRandomText = 14,       // layer: the sequence
 };
 
 /// A stream of up to 2^34 32-bit draws.

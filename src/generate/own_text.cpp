@@ -28,6 +28,9 @@ std::vector<std::vector<TokenId>> sample_own_text(Engine& engine, const ModelDes
   if (options.tokens < 2) {
     fail(ErrorCode::kBadOption, "own text", "is to have {} tokens a sequence; at least 2 are needed", options.tokens);
   }
+  if (!(options.temperature > 0)) {
+    fail(ErrorCode::kBadOption, "own text", "is to have a temperature of {}; it must be above 0", options.temperature);
+  }
   if (model.max_context > 0 && options.tokens > model.max_context) {
     fail(ErrorCode::kBadOption, "own text", "is to have {} tokens a sequence, the context of the model has {}",
          options.tokens, model.max_context);
@@ -38,8 +41,9 @@ std::vector<std::vector<TokenId>> sample_own_text(Engine& engine, const ModelDes
   generation.max_tokens = options.tokens - 1;
   generation.max_context = model.max_context;
   generation.stop_ids = model.eos;
-  generation.sampling.temperature = 1;
+  generation.sampling.temperature = options.temperature;
   generation.seed = options.seed;
+  generation.first_sequence = options.first_sequence;
   generation.batch = options.batch > 0 ? options.batch : generation_batch(engine, options.tokens);
   progress.begin("sampling own text", static_cast<double>(options.sequences * (options.tokens - 1)));
   const auto continued = generate(engine, texts, generation, [&](int64_t, TokenId) { progress.advance(1); });

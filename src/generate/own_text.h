@@ -1,4 +1,4 @@
-// The model's own text: sequences that it samples from the beginning-of-sequence token at temperature 1. What a model
+// The model's own text: sequences that it samples from the beginning-of-sequence token, at temperature 1 unless said. What a model
 // says by itself is the only sample of its data that comes with it.
 #pragma once
 
@@ -16,8 +16,10 @@ namespace prunenet {
 struct OwnTextOptions {
   int64_t sequences = 64;
   int64_t tokens = 256;  // ids a sequence, its first included; at least 2
+  double temperature = 1;  // above 0
   uint64_t seed = 42;
-  int64_t batch = 0;  // sequences computed together; 0: see generation_batch
+  int64_t first_sequence = 0;  // number of the first sequence: a part of its draws' address
+  int64_t batch = 0;           // sequences computed together; 0: see generation_batch
 };
 
 /// The id that a text of this model begins with: BOS of its config, or where there is none its first EOS, which stands

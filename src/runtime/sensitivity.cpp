@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "moments/accumulator.h"
-#include "runtime/block.h"
+#include "runtime/layer_weights.h"
 #include "runtime/chunks.h"
 #include "runtime/pieces.h"
 #include "runtime/site.h"

@@ -42,7 +42,7 @@ at::Tensor TorchProbe::logits_of(const at::Tensor& stream, const Part& part) {
   return transformer_.logits(transformer_.finish(stream.index_select(0, part.rows))).cpu().contiguous();
 }
 
-at::Tensor TorchProbe::changed_layer(const at::Tensor& x, const Part& part, const Block& block, int64_t layer,
+at::Tensor TorchProbe::changed_layer(const at::Tensor& x, const Part& part, const LayerWeights& block, int64_t layer,
                                      std::span<const ProbeChange> changes) const {
   const SiteChange *attention = nullptr, *ffn = nullptr;
   for (const ProbeChange& change : changes) {
@@ -56,7 +56,9 @@ at::Tensor TorchProbe::changed_layer(const at::Tensor& x, const Part& part, cons
   const at::Tensor input = transformer_.attention_input(x, block);
   const at::Tensor mixed = transformer_.mix(input, block, static_cast<size_t>(layer), part.chunk, part.positions);
   const at::Tensor y = transformer_.after_attention(x, apply(attention, block.output, mixed), block);
-  const at::Tensor inner = transformer_.inner(transformer_.ffn_input(x, y, input, block), block);
+  const bool refitted = ffn != nullptr && ffn->rows;
+  const at::Tensor inner = transformer_.inner(transformer_.ffn_input(x, y, input, block),
+                                              refitted ? with_rows(block, *ffn->rows) : block);
   return transformer_.after_ffn(y, apply(ffn, block.down, inner), block);
 }
 

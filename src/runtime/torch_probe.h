@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/walk.h"
-#include "runtime/block.h"
+#include "runtime/layer_weights.h"
 #include "runtime/torch_engine.h"
 
 namespace prunenet {
@@ -27,7 +27,7 @@ class TorchProbe final : public KlProbe {
   };
 
   std::vector<float> compute(std::span<const ProbeChange> changes);
-  at::Tensor changed_layer(const at::Tensor& x, const Part& part, const Block& block, int64_t layer,
+  at::Tensor changed_layer(const at::Tensor& x, const Part& part, const LayerWeights& block, int64_t layer,
                            std::span<const ProbeChange> changes) const;
   at::Tensor logits_of(const at::Tensor& stream, const Part& part);
 

@@ -8,6 +8,7 @@
 #include "runtime/chunks.h"
 #include "runtime/divergence.h"
 #include "runtime/guard.h"
+#include "runtime/neuron_refit.h"
 
 namespace prunenet {
 namespace {
@@ -86,14 +87,25 @@ void TorchWalk::leave_attention(const ChangedSite* changed) {
   site_ = Site::kFfn;
 }
 
-void TorchWalk::leave_ffn(const ChangedSite* changed) {
+void TorchWalk::leave_ffn(const SiteChange* change) {
+  std::optional<ChangedSite> changed;
+  std::optional<LayerWeights> refitted;
+  if (change != nullptr) changed.emplace(*change, block_->down);
+  if (change != nullptr && change->rows) refitted = with_rows(*block_, *change->rows);
   for (Part& part : parts_) {
-    if (!diverged_ && changed == nullptr) {
+    if (!diverged_ && change == nullptr) {
       part.x = part.dense_after;
+      continue;
+    }
+    at::Tensor output;
+    if (refitted) {
+      const at::Tensor input = transformer_.ffn_input(part.x, part.y, part.attention_input, *block_);
+      output = (*changed)(transformer_.inner(input, *refitted));
     } else {
       const at::Tensor inputs = site_inputs(part);
-      part.x = transformer_.after_ffn(part.y, changed != nullptr ? (*changed)(inputs) : block_->down(inputs), *block_);
+      output = changed ? (*changed)(inputs) : block_->down(inputs);
     }
+    part.x = transformer_.after_ffn(part.y, output, *block_);
   }
   leave_layer();
 }
@@ -142,27 +154,52 @@ SiteMoments TorchWalk::compute_moments(int64_t layer, Site site, const std::opti
       accumulator.add(numbers_of(plain));
       continue;
     }
-    at::Tensor target = whole(inputs).to(at::kFloat);
-    if (options->feedback != 0) {
-      const at::Tensor missing = site == Site::kAttention ? part.dense_attention_sum - part.x : part.dense_sum - part.y;
-      target = target * (1 - options->feedback) + missing * options->feedback;
-    }
-    target = target.cpu().contiguous();
+    const at::Tensor target = target_of(part, site, inputs, *options).cpu().contiguous();
     accumulator.add(numbers_of(plain), numbers_of(target));
   }
   CollectedMoments collected = accumulator.finish();
   return {std::move(collected.moments), std::move(collected.target)};
 }
 
+at::Tensor TorchWalk::target_of(const Part& part, Site site, const at::Tensor& inputs,
+                                const TargetOptions& options) const {
+  const at::Tensor own = matrix(site)(inputs).to(at::kFloat);
+  if (options.feedback == 0) return own;
+  const at::Tensor missing = site == Site::kAttention ? part.dense_attention_sum - part.x : part.dense_sum - part.y;
+  return own * (1 - options.feedback) + missing * options.feedback;
+}
+
+NeuronRefit TorchWalk::refit_neurons(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options) {
+  return guarded(engine_.where(), [&] { return compute_refit(layer, start, options); });
+}
+
+NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options) {
+  const at::NoGradGuard no_grad;
+  go_to(layer, Site::kFfn);
+  NeuronRefitter refitter(start_neurons(*block_, start), transformer_.description().activation, options.metric);
+  for (Part& part : parts_) {
+    const at::Tensor input = transformer_.ffn_input(part.x, part.y, part.attention_input, *block_);
+    const at::Tensor target = target_of(part, Site::kFfn, site_inputs(part), options.target);
+    if (!refitter.add(input.to(at::kCPU, at::kFloat), target.cpu())) break;
+  }
+  NeuronRefit result;
+  result.error_before = refitter.error();
+  while (result.steps < options.steps && refitter.step(options.iterations, options.damping)) ++result.steps;
+  result.error_after = refitter.error();
+  result.plain_error_after = refitter.error(false);
+  result.change = to_change(refitter.neurons(), start.kept);
+  return result;
+}
+
 void TorchWalk::change(int64_t layer, Site site, const SiteChange& change) {
   guarded(engine_.where(), [&] {
     const at::NoGradGuard no_grad;
     go_to(layer, site);
-    const ChangedSite changed(change, matrix(site));
     if (site == Site::kAttention) {
+      const ChangedSite changed(change, matrix(site));
       leave_attention(&changed);
     } else {
-      leave_ffn(&changed);
+      leave_ffn(&change);
     }
     diverged_ = true;
   });

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/walk.h"
-#include "runtime/block.h"
+#include "runtime/layer_weights.h"
 #include "runtime/site.h"
 #include "runtime/torch_engine.h"
 
@@ -19,6 +19,7 @@ class TorchWalk final : public LayerWalk {
 
   int64_t num_tokens() const override { return num_tokens_; }
   SiteMoments measure(int64_t layer, Site site, const std::optional<TargetOptions>& options) override;
+  NeuronRefit refit_neurons(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options) override;
   void change(int64_t layer, Site site, const SiteChange& change) override;
   void drop(int64_t layer) override;
   double finish() override;
@@ -38,10 +39,12 @@ class TorchWalk final : public LayerWalk {
   };
 
   SiteMoments compute_moments(int64_t layer, Site site, const std::optional<TargetOptions>& options);
+  NeuronRefit compute_refit(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options);
+  at::Tensor target_of(const Part& part, Site site, const at::Tensor& inputs, const TargetOptions& options) const;
   void go_to(int64_t layer, Site site);
   void enter(int64_t layer);
   void leave_attention(const ChangedSite* changed);
-  void leave_ffn(const ChangedSite* changed);
+  void leave_ffn(const SiteChange* change);
   void leave_layer();
   at::Tensor site_inputs(Part& part) const;
   const Linear& matrix(Site site) const;
@@ -55,7 +58,7 @@ class TorchWalk final : public LayerWalk {
   Site site_ = Site::kAttention;
   bool diverged_ = false;     // the two models differ before this layer
   bool keeps_inputs_ = true;  // the inputs of a site are few enough to be kept for all chunks
-  std::shared_ptr<const Block> block_;
+  std::shared_ptr<const LayerWeights> block_;
 };
 
 }  // namespace prunenet

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "runtime/attention.h"
-#include "runtime/block.h"
+#include "runtime/layer_weights.h"
 #include "runtime/pieces.h"
 #include "runtime/product.h"
 
@@ -31,6 +31,8 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tenso
   return at::cat(parts, -1);
 }
 
+}  // namespace
+
 at::Tensor activate(const at::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kSilu:
@@ -48,15 +50,13 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   return x;
 }
 
-}  // namespace
-
 Transformer::Transformer(const TransformerDescription& description, WeightSource& source, at::Device device,
                          Options options)
     : description_(description), source_(source), device_(device), options_(options) {
   if (options_.stream) return;
   for (size_t i = 0; i < description_.blocks.size(); ++i) {
     if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
-    blocks_.push_back(std::make_shared<const Block>(fetch_block(i)));
+    blocks_.push_back(std::make_shared<const LayerWeights>(fetch_block(i)));
   }
   head_.push_back(fetch(description_.head));
 }
@@ -80,10 +80,10 @@ Norm Transformer::fetch(const NormDescription& norm) {
   return result;
 }
 
-Block Transformer::fetch_block(size_t index) {
+LayerWeights Transformer::fetch_block(size_t index) {
   const BlockDescription& description = description_.blocks[index];
   const AttentionDescription& attention = description.attention;
-  Block block;
+  LayerWeights block;
   if (description.attention_norm) block.attention_norm.push_back(fetch(*description.attention_norm));
   if (description.ffn_norm) block.ffn_norm.push_back(fetch(*description.ffn_norm));
   if (attention.query_norm) block.query_norm.push_back(fetch(*attention.query_norm));
@@ -182,7 +182,7 @@ at::Tensor Transformer::normalise(const at::Tensor& x, const Norm& norm) const {
   return x * inverse * norm.gain;
 }
 
-at::Tensor Transformer::mix(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+at::Tensor Transformer::mix(const at::Tensor& x, const LayerWeights& block, size_t layer, const Chunk& chunk,
                             const Positions& positions) const {
   const AttentionDescription& a = description_.blocks[layer].attention;
   const int64_t rows = x.size(0), groups = a.fused_groups, per_kv = a.heads / a.kv_heads;
@@ -236,7 +236,7 @@ at::Tensor Transformer::mix(const at::Tensor& x, const Block& block, size_t laye
   return all.to(options_.type);
 }
 
-at::Tensor Transformer::inner(const at::Tensor& x, const Block& block) const {
+at::Tensor Transformer::inner(const at::Tensor& x, const LayerWeights& block) const {
   const at::Tensor first = block.up[0](x);
   const bool stacked = block.gated && block.up.size() == 1;
   const int64_t width = stacked ? first.size(-1) / 2 : first.size(-1);
@@ -249,39 +249,39 @@ at::Tensor Transformer::inner(const at::Tensor& x, const Block& block) const {
   });
 }
 
-at::Tensor Transformer::attention_input(const at::Tensor& x, const Block& block) const {
+at::Tensor Transformer::attention_input(const at::Tensor& x, const LayerWeights& block) const {
   const bool normed_before = description_.block != BlockKind::kPostNorm;
   return (normed_before ? normalise(x, block.attention_norm[0]) : x).to(options_.type);
 }
 
-at::Tensor Transformer::after_attention(const at::Tensor& x, const at::Tensor& output, const Block& block) const {
+at::Tensor Transformer::after_attention(const at::Tensor& x, const at::Tensor& output, const LayerWeights& block) const {
   const at::Tensor y = x + output;
   return description_.block == BlockKind::kPostNorm ? normalise(y, block.attention_norm[0]) : y;
 }
 
 at::Tensor Transformer::ffn_input(const at::Tensor& x, const at::Tensor& y, const at::Tensor& attention_input,
-                                  const Block& block) const {
+                                  const LayerWeights& block) const {
   if (description_.block == BlockKind::kPostNorm) return y.to(options_.type);
   if (description_.block == BlockKind::kSequential) return normalise(y, block.ffn_norm[0]).to(options_.type);
   if (!block.ffn_norm.empty()) return normalise(x, block.ffn_norm[0]).to(options_.type);
   return attention_input.defined() ? attention_input : this->attention_input(x, block);
 }
 
-at::Tensor Transformer::after_ffn(const at::Tensor& y, const at::Tensor& output, const Block& block) const {
+at::Tensor Transformer::after_ffn(const at::Tensor& y, const at::Tensor& output, const LayerWeights& block) const {
   const at::Tensor z = y + output;
   return description_.block == BlockKind::kPostNorm ? normalise(z, block.ffn_norm[0]) : z;
 }
 
-at::Tensor Transformer::run_block(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+at::Tensor Transformer::run_block(const at::Tensor& x, const LayerWeights& block, size_t layer, const Chunk& chunk,
                                   const Positions& positions) const {
   const at::Tensor input = attention_input(x, block);
   const at::Tensor y = after_attention(x, block.output(mix(input, block, layer, chunk, positions)), block);
   return after_ffn(y, block.down(inner(ffn_input(x, y, input, block), block)), block);
 }
 
-std::shared_ptr<const Block> Transformer::block(size_t layer) {
+std::shared_ptr<const LayerWeights> Transformer::block(size_t layer) {
   if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
-  return options_.stream ? std::make_shared<const Block>(fetch_block(layer)) : blocks_[layer];
+  return options_.stream ? std::make_shared<const LayerWeights>(fetch_block(layer)) : blocks_[layer];
 }
 
 at::Tensor Transformer::finish(const at::Tensor& x) {
@@ -300,7 +300,7 @@ std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
   }
   for (size_t layer = 0; layer < description_.blocks.size(); ++layer) {
     {
-      const std::shared_ptr<const Block> weights = block(layer);
+      const std::shared_ptr<const LayerWeights> weights = block(layer);
       for (size_t i = 0; i < chunks.size(); ++i)
         states[i] = run_block(states[i], *weights, layer, chunks[i], at_places[i]);
     }

@@ -15,10 +15,14 @@
 
 namespace prunenet {
 
-struct Linear;     // block.h
+struct Linear;     // layer_weights.h
 struct Norm;
-struct Block;
+struct LayerWeights;
 struct Positions;
+
+/// The activation function, element by element. Whether it is vectorised may depend on where an element lies: see
+/// by_rows.
+at::Tensor activate(const at::Tensor& x, Activation activation);
 
 /// Keys and values of `sequences` sequences of equal length, for every layer.
 struct KvCache {
@@ -71,26 +75,26 @@ class Transformer {
   at::Tensor embed(const Chunk& chunk);
   Positions positions(const Chunk& chunk) const;
   /// The weights of a layer, fetched for the caller when streaming. Asks for a cancellation.
-  std::shared_ptr<const Block> block(size_t layer);
+  std::shared_ptr<const LayerWeights> block(size_t layer);
   /// The caller is done with the layer's weights: call it after dropping them.
   void release_block(size_t layer);
   /// What the attention's projections read: the stream x, normed.
-  at::Tensor attention_input(const at::Tensor& x, const Block& block) const;
+  at::Tensor attention_input(const at::Tensor& x, const LayerWeights& block) const;
   /// The mixed values that the output projection reads, [N, heads * head_dim].
-  at::Tensor mix(const at::Tensor& input, const Block& block, size_t layer, const Chunk& chunk,
+  at::Tensor mix(const at::Tensor& input, const LayerWeights& block, size_t layer, const Chunk& chunk,
                  const Positions& positions) const;
   /// The stream after attention: x + output, and the norm of a post-norm block.
-  at::Tensor after_attention(const at::Tensor& x, const at::Tensor& output, const Block& block) const;
+  at::Tensor after_attention(const at::Tensor& x, const at::Tensor& output, const LayerWeights& block) const;
   /// What the FFN reads: the stream y after attention, normed, or in a parallel block the stream x before it.
   /// `attention_input`: what attention read, which some parallel blocks share; undefined: computed if needed.
   at::Tensor ffn_input(const at::Tensor& x, const at::Tensor& y, const at::Tensor& attention_input,
-                       const Block& block) const;
+                       const LayerWeights& block) const;
   /// The inner numbers that down reads, [N, F].
-  at::Tensor inner(const at::Tensor& input, const Block& block) const;
+  at::Tensor inner(const at::Tensor& input, const LayerWeights& block) const;
   /// The stream after the FFN: y + output, and the norm of a post-norm block.
-  at::Tensor after_ffn(const at::Tensor& y, const at::Tensor& output, const Block& block) const;
+  at::Tensor after_ffn(const at::Tensor& y, const at::Tensor& output, const LayerWeights& block) const;
   /// All of these in turn: the stream after the layer.
-  at::Tensor run_block(const at::Tensor& x, const Block& block, size_t layer, const Chunk& chunk,
+  at::Tensor run_block(const at::Tensor& x, const LayerWeights& block, size_t layer, const Chunk& chunk,
                        const Positions& positions) const;
   /// What the head multiplies, from what leaves the last layer.
   at::Tensor finish(const at::Tensor& x);
@@ -98,7 +102,7 @@ class Transformer {
  private:
   Linear fetch(const LinearDescription& linear);
   Norm fetch(const NormDescription& norm);
-  Block fetch_block(size_t index);
+  LayerWeights fetch_block(size_t index);
 
   at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
 
@@ -106,7 +110,7 @@ class Transformer {
   WeightSource& source_;
   at::Device device_;
   Options options_;
-  std::vector<std::shared_ptr<const Block>> blocks_;  // empty when streaming
+  std::vector<std::shared_ptr<const LayerWeights>> blocks_;  // empty when streaming
   std::vector<Linear> head_;                          // one, or none when streaming
 };
 

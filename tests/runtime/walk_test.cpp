@@ -7,7 +7,7 @@
 #include "evaluate/divergence.h"
 #include "golden_model.h"
 #include "model/weights.h"
-#include "runtime/block.h"
+#include "runtime/layer_weights.h"
 #include "slice/slice.h"
 
 using namespace prunenet;

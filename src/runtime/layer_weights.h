@@ -18,7 +18,7 @@ struct Norm {
   at::Tensor gain, bias;  // f32 [D]; bias or undefined
 };
 
-struct Block {
+struct LayerWeights {
   std::vector<Norm> attention_norm, ffn_norm, query_norm, key_norm;  // one or none
   std::vector<Linear> projections;                                   // query, key, value; or the fused one
   Linear output;

@@ -1,0 +1,161 @@
+// Curves of what each layer loses, and what follows from them.
+#include "calibrate/allocation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+namespace prunenet {
+namespace {
+
+// What one neuron of a layer costs.
+int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit) {
+  int64_t price = 0;
+  for (const CoupledMember& member : model.layers[static_cast<size_t>(layer)].ffn.neurons.members) {
+    const TensorSpec& spec = checkpoint.at(member.tensor).stored.spec;
+    int64_t indices = 0;
+    for (const UnitRun& run : member.runs) indices += run.count;
+    const int64_t elements = spec.num_elements() / spec.shape[static_cast<size_t>(member.axis)] * indices;
+    switch (unit) {
+      case BudgetUnit::kParams:
+        price += elements;
+        break;
+      case BudgetUnit::kBytes:
+        price += elements * static_cast<int64_t>(dtype_size_bytes(spec.dtype));
+        break;
+      case BudgetUnit::kFlops:
+        price += spec.shape.size() == 2 ? 2 * elements : 0;
+        break;
+    }
+  }
+  return price;
+}
+
+// Piecewise linear through (0, 0) and the points, and on along the last piece. Never falling: KL of a small sample may.
+class Interpolation {
+ public:
+  void add(double x, double y) {
+    if (x <= x_.back()) return;
+    x_.push_back(x);
+    y_.push_back(std::max(y, y_.back()));
+  }
+  double operator()(double x) const {
+    if (x_.size() == 1) return 0;
+    size_t i = 1;
+    while (i + 1 < x_.size() && x > x_[i]) ++i;
+    const double share = (x - x_[i - 1]) / (x_[i] - x_[i - 1]);
+    return y_[i - 1] + share * (y_[i] - y_[i - 1]);
+  }
+
+ private:
+  std::vector<double> x_{0}, y_{0};
+};
+
+// KL when this layer alone keeps `count` of its neurons, refitted.
+double kl_of_width(SelfPruner& pruner, KlProbe& probe, int64_t layer, const Elimination& elimination,
+                   const Moments& moments, int64_t count) {
+  const ModelDescription& model = pruner.model();
+  const auto width = static_cast<int64_t>(model.layers[static_cast<size_t>(layer)].ffn.neurons.width);
+  ProbeChange change{layer, Site::kFfn, {}};
+  change.change.kept = kept_groups(elimination, width, width - count);
+  const Matrix<float> weight = site_weight(pruner.checkpoint(), model, layer, Site::kFfn);
+  const auto bias = site_bias(pruner.checkpoint(), model, layer, Site::kFfn);
+  const ShrinkOptions shrink = pruner.shrink_options();
+  RefitOptions options;
+  options.damping = shrink.damping;
+  options.precision = shrink.precision;
+  const Refit fitted = refit(moments, nullptr, weight, bias ? &*bias : nullptr, change.change.kept, options);
+  if (shrink.refit) {
+    change.change.weight = fitted.w;
+    change.change.bias.assign(fitted.bias.begin(), fitted.bias.end());
+  } else {
+    change.change.weight = weight(Eigen::all, change.change.kept);
+  }
+  return probe.mean_kl({&change, 1});
+}
+
+}  // namespace
+
+AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options) {
+  const ModelDescription& model = pruner.model();
+  const auto layers = static_cast<int64_t>(model.layers.size());
+  const int64_t multiple = options.width_multiple;
+  const Sensitivities& sensitivities = pruner.sensitivities();
+  std::unique_ptr<KlProbe> probe;
+  if (options.curves == CurveKind::kKl)
+    probe = pruner.engine("measuring KL").open_probe(first_tokens(pruner.text(), options.probe_tokens));
+  const auto source = pruner.dense_moments();
+
+  AdaptiveWidths result;
+  int64_t budget = 0;
+  pruner.progress().begin("measuring how much each layer can lose", static_cast<double>(layers));
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    throw_if_cancelled();
+    const auto l = static_cast<size_t>(layer);
+    const int64_t width = model.layers[l].ffn.neurons.width;
+    const Moments moments = source->moments(layer, Site::kFfn).inputs;
+    const Elimination elimination = eliminate_site(pruner.checkpoint(), model, layer, Site::kFfn, moments, sensitivities,
+                                                   std::min(multiple, width), pruner.shrink_options());
+    const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit);
+    const double energy = elimination.energy > 0 ? elimination.energy : 1;
+    LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
+    if (probe) {
+      Interpolation kl;
+      for (int64_t point = 1; point <= options.points; ++point) {
+        // Closer together where little is removed: that is where most layers will end.
+        const double removed = 0.9 * std::pow(static_cast<double>(point) / static_cast<double>(options.points), 1.5);
+        const auto count = std::max<int64_t>(1, static_cast<int64_t>(std::lround((1 - removed) * static_cast<double>(width))));
+        const int64_t gone = width - count;
+        if (gone < 1 || gone > static_cast<int64_t>(elimination.error.size())) continue;
+        kl.add(elimination.error[static_cast<size_t>(gone - 1)] / energy,
+               kl_of_width(pruner, *probe, layer, elimination, moments, count));
+      }
+      for (double& cost : curve.cost) cost = kl(cost);
+    }
+    budget += uniform[l] * price;
+    result.curves.push_back(std::move(curve));
+    pruner.progress().advance(1);
+  }
+  pruner.progress().end();
+
+  const Allocation allocation = allocate(result.curves, budget);
+  result.cost = allocation.cost;
+  result.exact = allocation.exact;
+  for (size_t l = 0; l < result.curves.size(); ++l) {
+    const LayerCurve& curve = result.curves[l];
+    result.widths.push_back(allocation.units[l] * multiple);
+    const int64_t units = std::clamp(uniform[l] / multiple, curve.min_units, curve.max_units());
+    result.uniform_cost += curve.cost[static_cast<size_t>(units - curve.min_units)];
+  }
+  return result;
+}
+
+std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_layers, int64_t count, Progress& progress) {
+  PRUNENET_CHECK(count >= 0 && count < num_layers);
+  std::vector<DroppedLayer> dropped;
+  std::vector<ProbeChange> gone;
+  const double trials = static_cast<double>(count * num_layers - count * (count - 1) / 2);
+  progress.begin("measuring which layers can go", trials);
+  while (static_cast<int64_t>(dropped.size()) < count) {
+    DroppedLayer best{-1, 0};
+    for (int64_t layer = 0; layer < num_layers; ++layer) {
+      const auto is_gone = [&](const DroppedLayer& other) { return other.layer == layer; };
+      if (std::any_of(dropped.begin(), dropped.end(), is_gone)) continue;
+      throw_if_cancelled();
+      gone.push_back({layer, std::nullopt, {}});
+      const double kl = probe.mean_kl(gone);
+      gone.pop_back();
+      if (best.layer < 0 || kl < best.kl) best = {layer, kl};
+      progress.advance(1);
+    }
+    dropped.push_back(best);
+    gone.push_back({best.layer, std::nullopt, {}});
+  }
+  progress.end();
+  return dropped;
+}
+
+}  // namespace prunenet

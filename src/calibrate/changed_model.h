@@ -1,0 +1,69 @@
+// The model in the making: which neurons, KV groups and layers stay, and the matrices that were refitted, as they will be
+// stored. What slicing writes and what an engine can run beside the dense model.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/scratch_file.h"
+#include "engine/engine.h"
+#include "model/mask.h"
+#include "model/weights.h"
+
+namespace prunenet {
+
+/// The matrix of a site, W [D, F], and its bias.
+struct SiteRef {
+  const MatrixRef* weight = nullptr;
+  const std::optional<std::string>* bias = nullptr;
+};
+SiteRef site_ref(const ModelDescription& model, int64_t layer, Site site);
+/// W as f32. Throws kNonFinite naming the tensor.
+Matrix<float> site_weight(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site);
+/// Its bias, or nothing.
+std::optional<std::vector<double>> site_bias(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer,
+                                             Site site);
+
+class ChangedModel {
+ public:
+  /// Nothing is changed yet. The arguments must outlive it; refitted matrices wait in `scratch`.
+  ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ScratchFile& scratch);
+
+  void keep_neurons(int64_t layer, std::vector<int64_t> kept);
+  void keep_kv_groups(int64_t layer, std::vector<int64_t> kept);
+  void drop_layer(int64_t layer);
+  /// The site's matrix becomes `weight` [D, kept inputs], and its bias `bias` where it has one and this is not empty.
+  /// They are rounded to their stored type. Throws kNonFinite, naming the tensor, for what that cannot hold.
+  void refit(int64_t layer, Site site, const Matrix<float>& weight, std::span<const double> bias);
+
+  /// The kept neurons of a layer compute something new. Likewise rounded.
+  void refit_neurons(int64_t layer, const FfnRows& rows);
+
+  const Mask& mask() const { return mask_; }
+  const std::map<std::string, std::span<const std::byte>>& replaced() const { return replaced_; }
+  /// The inputs of the site that stay: neurons, or the numbers of the heads of the KV groups.
+  std::vector<int64_t> kept_inputs(int64_t layer, Site site) const;
+  /// What the site has become, as it will be stored; nothing where it is as it was (or the layer is gone).
+  std::optional<SiteChange> change(int64_t layer, Site site) const;
+
+ private:
+  std::optional<FfnRows> rows_of(int64_t layer) const;
+  void put(const std::string& tensor, const std::vector<std::byte>& bytes);
+  std::vector<float> get(const std::string& tensor) const;
+
+  const Checkpoint& checkpoint_;
+  const ModelDescription& model_;
+  ScratchFile& scratch_;
+  Mask mask_;
+  std::map<std::string, std::span<const std::byte>> replaced_;
+};
+
+/// Mean KL(dense || changed) a token over the sequences, in nats. Cost: two forward passes.
+double measure_changed(Engine& engine, const ModelDescription& model, const ChangedModel& changed,
+                       std::span<const std::vector<TokenId>> sequences);
+
+}  // namespace prunenet

@@ -1,0 +1,210 @@
+// Estimates from each of the three alone, then the best few for real.
+#include "calibrate/mix.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+namespace prunenet {
+namespace {
+
+class MixFinder {
+ public:
+  MixFinder(SelfPruner& pruner, const MixOptions& options)
+      : pruner_(pruner),
+        options_(options),
+        model_(pruner.model()),
+        layers_(static_cast<int64_t>(model_.layers.size())),
+        whole_(options.params_after(whole_mask(model_))),
+        most_(static_cast<int64_t>(std::floor((1 - options.total_ratio) * static_cast<double>(whole_)))) {
+    for (const LayerDescription& layer : model_.layers) {
+      fewest_groups_ = std::min(fewest_groups_, layer.attention.kv_groups.width);
+      widest_ = std::max(widest_, layer.ffn.neurons.width);
+    }
+    if (!model_.keys.heads_fixed.empty()) fewest_groups_ = 1;
+  }
+
+  Mix find() {
+    probe_text_ = first_tokens(pruner_.text(), options_.probe_tokens);
+    order_layers();
+    std::vector<MixCandidate> candidates = list();
+    if (candidates.empty()) {
+      fail(ErrorCode::kBadOption, "--ratio-total",
+           "is {}: removing that share of all parameters would leave no FFN neurons", options_.total_ratio);
+    }
+    for (MixCandidate& candidate : candidates) candidate.estimated_kl = estimate(candidate);
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const MixCandidate& a, const MixCandidate& b) { return a.estimated_kl < b.estimated_kl; });
+    return measure(std::move(candidates));
+  }
+
+ private:
+  ShrinkPlan plan_of(int64_t layers_dropped, int64_t groups_removed, const std::vector<int64_t>& widths) const {
+    ShrinkPlan plan;
+    plan.widths = widths;
+    for (const LayerDescription& layer : model_.layers)
+      plan.kv_groups.push_back(layer.attention.kv_groups.width - groups_removed);
+    if (groups_removed == 0) plan.kv_groups.clear();
+    for (int64_t i = 0; i < layers_dropped; ++i) plan.dropped_layers.push_back(order_[static_cast<size_t>(i)].layer);
+    std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
+    return plan;
+  }
+
+  // Which neurons and groups stay does not matter for the number of parameters.
+  int64_t params_of(const ShrinkPlan& plan) const {
+    Mask mask = whole_mask(model_);
+    if (plan.kv_groups.empty()) mask.kept_kv_groups.clear();
+    for (size_t l = 0; l < model_.layers.size(); ++l) {
+      mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
+      if (!plan.kv_groups.empty()) mask.kept_kv_groups[l].resize(static_cast<size_t>(plan.kv_groups[l]));
+    }
+    mask.dropped_layers = plan.dropped_layers;
+    return options_.params_after(mask);
+  }
+
+  std::vector<int64_t> widths_of(int64_t width) const {
+    std::vector<int64_t> widths;
+    for (const LayerDescription& layer : model_.layers) widths.push_back(std::min(width, layer.ffn.neurons.width));
+    return widths;
+  }
+
+  // The largest width that keeps within the budget; nothing where none does.
+  std::optional<MixCandidate> candidate(int64_t layers_dropped, int64_t groups_removed) const {
+    const int64_t step = options_.width_multiple;
+    const auto fits = [&](int64_t width) { return params_of(plan_of(layers_dropped, groups_removed, widths_of(width))) <= most_; };
+    int64_t width = widest_;
+    if (!fits(width)) {
+      int64_t low = 0, high = widest_ / step + 1;  // low * step fits (or is none), high * step does not
+      while (high - low > 1) {
+        const int64_t middle = (low + high) / 2;
+        (fits(middle * step) ? low : high) = middle;
+      }
+      if (low == 0) return std::nullopt;
+      width = low * step;
+    }
+    MixCandidate result;
+    result.layers_dropped = layers_dropped;
+    result.kv_groups_removed = groups_removed;
+    result.widths = widths_of(width);
+    const int64_t after = params_of(plan_of(layers_dropped, groups_removed, result.widths));
+    result.total_ratio = 1 - static_cast<double>(after) / static_cast<double>(whole_);
+    return result;
+  }
+
+  void order_layers() {
+    int64_t most = 0;
+    if (model_.keys.layers_fixed.empty()) {
+      // Layers are alike: as many as the budget pays for, and never all.
+      ShrinkPlan plan = plan_of(0, 0, widths_of(widest_));
+      plan.dropped_layers = {0};
+      const int64_t price = std::max<int64_t>(1, whole_ - params_of(plan));
+      most = std::min(layers_ - 1, (whole_ - most_ + price - 1) / price);
+      if (options_.max_layers > 0) most = std::min(most, options_.max_layers);
+    }
+    const auto probe = pruner_.engine("measuring KL").open_probe(probe_text_);
+    order_ = choose_dropped_layers(*probe, layers_, most, pruner_.progress());
+  }
+
+  std::vector<MixCandidate> list() const {
+    std::vector<MixCandidate> candidates;
+    for (int64_t layers = 0; layers <= static_cast<int64_t>(order_.size()); ++layers) {
+      for (int64_t groups = 0; groups < fewest_groups_; ++groups) {
+        auto found = candidate(layers, groups);
+        if (!found) break;  // more only takes more
+        const bool neurons_stay = found->widths == widths_of(widest_);
+        candidates.push_back(std::move(*found));
+        if (neurons_stay) break;  // more heads would only remove more than was asked for
+      }
+    }
+    return candidates;
+  }
+
+  double kl_of(const ShrinkPlan& plan) {
+    throw_if_cancelled();
+    ChangedModel changed(pruner_.checkpoint(), model_, pruner_.scratch());
+    const auto source = pruner_.dense_moments();
+    ShrinkOptions options = pruner_.shrink_options();
+    prunenet::shrink(pruner_.checkpoint(), model_, plan, options, *source, pruner_.sensitivities(), changed,
+                     pruner_.progress());
+    return measure_changed(pruner_.engine("measuring KL"), model_, changed, probe_text_);
+  }
+
+  // Each alone, in one shot; a sum of three is no promise, but it orders the candidates.
+  double estimate(const MixCandidate& candidate) {
+    double kl = candidate.layers_dropped == 0 ? 0 : order_[static_cast<size_t>(candidate.layers_dropped - 1)].kl;
+    if (candidate.kv_groups_removed > 0) {
+      auto [found, is_new] = kl_of_groups_.try_emplace(candidate.kv_groups_removed, 0);
+      if (is_new) found->second = kl_of(plan_of(0, candidate.kv_groups_removed, widths_of(widest_)));
+      kl += found->second;
+    }
+    return kl + kl_of_width(candidate.widths.front());
+  }
+
+  // Linear between a few widths.
+  double kl_of_width(int64_t width) {
+    if (width >= widest_) return 0;
+    constexpr int64_t kIntervals = 6;
+    const int64_t step = options_.width_multiple;
+    const auto at = [&](int64_t i) {
+      return std::clamp<int64_t>(widest_ * i / kIntervals / step * step, std::min(step, widest_), widest_);
+    };
+    const auto kl_at = [&](int64_t w) {
+      if (w >= widest_) return 0.0;
+      auto [found, is_new] = kl_of_neurons_.try_emplace(w, 0);
+      if (is_new) found->second = kl_of(plan_of(0, 0, widths_of(w)));
+      return found->second;
+    };
+    int64_t i = 0;
+    while (i < kIntervals - 1 && at(i + 1) < width) ++i;
+    const int64_t low = at(i), high = i + 1 == kIntervals ? widest_ : at(i + 1);
+    if (high <= low) return kl_at(low);
+    const double share = static_cast<double>(width - low) / static_cast<double>(high - low);
+    return kl_at(low) + share * (kl_at(high) - kl_at(low));
+  }
+
+  Mix measure(std::vector<MixCandidate> candidates) {
+    const auto fresh = pruner_.fresh_text(options_.fresh_sequences);
+    const auto count = std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
+    Mix mix;
+    double best = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const MixCandidate& c = candidates[i];
+      ShrinkPlan plan = plan_of(c.layers_dropped, c.kv_groups_removed, c.widths);
+      auto changed = std::make_unique<ChangedModel>(pruner_.checkpoint(), model_, pruner_.scratch());
+      ShrinkOutcome outcome = pruner_.shrink(plan, *changed);
+      const double kl = measure_changed(pruner_.engine("measuring KL"), model_, *changed, fresh);
+      candidates[i].kl = kl;
+      if (mix.changed && kl >= best) continue;
+      best = kl;
+      mix.plan = std::move(plan);
+      mix.changed = std::move(changed);
+      mix.outcome = std::move(outcome);
+    }
+    std::stable_sort(candidates.begin(), candidates.begin() + static_cast<int64_t>(count),
+                     [](const MixCandidate& a, const MixCandidate& b) { return *a.kl < *b.kl; });
+    mix.candidates = std::move(candidates);
+    return mix;
+  }
+
+  SelfPruner& pruner_;
+  const MixOptions& options_;
+  const ModelDescription& model_;
+  int64_t layers_, whole_, most_;  // number of layers; parameters of the model, and that may be left
+  int64_t fewest_groups_ = int64_t{1} << 30, widest_ = 0;
+  std::vector<std::vector<TokenId>> probe_text_;
+  std::vector<DroppedLayer> order_;
+  std::map<int64_t, double> kl_of_groups_, kl_of_neurons_;
+};
+
+}  // namespace
+
+Mix find_mix(SelfPruner& pruner, const MixOptions& options) {
+  if (!(options.total_ratio > 0 && options.total_ratio < 1))
+    fail(ErrorCode::kBadOption, "--ratio-total", "is {}, expected more than 0 and less than 1", options.total_ratio);
+  return MixFinder(pruner, options).find();
+}
+
+}  // namespace prunenet

@@ -1,0 +1,173 @@
+// The order of the work.
+#include "calibrate/self_pruner.h"
+
+#include <algorithm>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+namespace prunenet {
+
+SelfPruner::SelfPruner(const Checkpoint& checkpoint, const ModelDescription& model, Engine* engine, SelfOptions options,
+                       ScratchFile& scratch, Progress& progress)
+    : checkpoint_(checkpoint),
+      model_(model),
+      engine_(engine),
+      options_(std::move(options)),
+      scratch_(scratch),
+      progress_(progress) {
+  const Calibration calibration = options_.calibration;
+  PRUNENET_CHECK((calibration == Calibration::kStoredMoments) == (options_.stored != nullptr));
+  const bool runs_text = calibration != Calibration::kGaussian && calibration != Calibration::kStoredMoments;
+  if (runs_text || options_.refit == RefitMode::kSequential) this->engine("calibration on text");
+  if (calibration == Calibration::kGaussian) {
+    if (options_.refit == RefitMode::kSequential)
+      fail(ErrorCode::kBadOption, "calibration", "Gaussian inputs have no text that a sequential refit could follow");
+    transformer_ = describe_transformer(checkpoint_, model_);
+  }
+  if (!(options_.feedback >= 0 && options_.feedback <= 1))
+    fail(ErrorCode::kBadOption, "feedback", "is {}, expected 0 to 1", options_.feedback);
+}
+
+Engine& SelfPruner::engine(const char* what) const {
+  if (engine_ == nullptr) fail(ErrorCode::kBadOption, "calibration", "{} needs to run the model", what);
+  return *engine_;
+}
+
+int64_t SelfPruner::tokens_a_sequence() const {
+  return model_.max_context > 0 ? std::min(options_.tokens, model_.max_context) : options_.tokens;
+}
+
+std::string SelfPruner::words() const {
+  const auto counted = [&](const char* what) {
+    return fmt::format("{} sequences of up to {} {}, seed {}", options_.sequences, tokens_a_sequence(), what,
+                       options_.seed);
+  };
+  switch (options_.calibration) {
+    case Calibration::kOwnText:
+      return counted("tokens that the model wrote itself") +
+             (options_.temperature == 1 ? "" : fmt::format(", temperature {}", options_.temperature));
+    case Calibration::kRandomTokens:
+      return counted("random tokens");
+    case Calibration::kGivenText:
+      return fmt::format("{} tokens of a given text", num_tokens(options_.given));
+    case Calibration::kGaussian:
+      return fmt::format("{} Gaussian inputs, seed {}", options_.gaussian_tokens, options_.seed);
+    case Calibration::kStoredMoments:
+      return options_.stored->manifest().source;
+  }
+  return {};
+}
+
+const std::vector<std::vector<TokenId>>& SelfPruner::text() {
+  if (text_) return *text_;
+  switch (options_.calibration) {
+    case Calibration::kOwnText: {
+      OwnTextOptions own;
+      own.sequences = options_.sequences;
+      own.tokens = tokens_a_sequence();
+      own.temperature = options_.temperature;
+      own.seed = options_.seed;
+      own.first_sequence = kFirstCalibrationSequence;
+      own.batch = options_.batch;
+      text_ = sample_own_text(engine("own text"), model_, own, progress_);
+      break;
+    }
+    case Calibration::kRandomTokens:
+      text_ = random_text(model_, options_.sequences, tokens_a_sequence(), options_.seed);
+      break;
+    case Calibration::kGivenText:
+      text_ = options_.given;
+      break;
+    case Calibration::kStoredMoments:
+      text_ = options_.stored->manifest().sequences;
+      break;
+    case Calibration::kGaussian:
+      text_.emplace();
+      break;
+  }
+  return *text_;
+}
+
+std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences) {
+  OwnTextOptions own;
+  own.sequences = sequences;
+  own.tokens = tokens_a_sequence();
+  own.seed = options_.seed;
+  own.batch = options_.batch;
+  return sample_own_text(engine("own text"), model_, own, progress_);
+}
+
+const Sensitivities& SelfPruner::sensitivities() {
+  if (sensitivities_) return *sensitivities_;
+  sensitivities_.emplace(scratch_);
+  if (!options_.weigh_by_loss) return *sensitivities_;
+  const auto layers = static_cast<int64_t>(model_.layers.size());
+  if (options_.calibration == Calibration::kStoredMoments) {
+    for (const MapDescription& map : options_.stored->manifest().maps) {
+      const Site site = map.name == map_name(Site::kAttention) ? Site::kAttention : Site::kFfn;
+      for (int64_t layer = 0; layer < layers; ++layer) {
+        if (auto stored = options_.stored->read(layer, map.name).sensitivity) {
+          stored->triangularView<Eigen::StrictlyLower>() = stored->transpose();
+          sensitivities_->put(layer, site, *stored);
+        }
+      }
+    }
+  } else if (options_.calibration != Calibration::kGaussian) {
+    const auto part = first_tokens(text(), options_.sensitivity_tokens);
+    if (!part.empty()) sensitivities_->measure(engine("weighing by the loss"), part, layers, progress_);
+  }
+  return *sensitivities_;
+}
+
+std::unique_ptr<MomentSource> SelfPruner::dense_moments() {
+  if (options_.calibration == Calibration::kGaussian)
+    return gaussian_source(checkpoint_, *transformer_, {options_.gaussian_tokens, options_.seed});
+  if (options_.calibration == Calibration::kStoredMoments) return stored_source(*options_.stored);
+  return dense_source(engine("measuring moments"), text());
+}
+
+ShrinkOptions SelfPruner::shrink_options() const {
+  ShrinkOptions shrink;
+  shrink.refit = options_.refit != RefitMode::kNone;
+  shrink.refit_attention = options_.refit_attention;
+  shrink.neuron_steps = options_.neuron_steps;
+  shrink.neuron_iterations = options_.neuron_iterations;
+  shrink.damping = options_.damping;
+  shrink.precision = options_.precision;
+  return shrink;
+}
+
+ShrinkOutcome SelfPruner::shrink(const ShrinkPlan& plan, ChangedModel& changed) {
+  const Sensitivities& weights = sensitivities();
+  const bool follows = options_.refit == RefitMode::kSequential;
+  if (follows && text().empty())
+    fail(ErrorCode::kBadOption, "calibration", "there is no text that a sequential refit could follow");
+  const auto source = follows ? following_source(engine("a sequential refit"), text(), options_.feedback)
+                              : dense_moments();
+  return prunenet::shrink(checkpoint_, model_, plan, shrink_options(), *source, weights, changed, progress_);
+}
+
+std::vector<double> kl_of_layers(KlProbe& probe, const ModelDescription& model, const ChangedModel& changed,
+                                 Progress& progress) {
+  const auto layers = static_cast<int64_t>(model.layers.size());
+  std::vector<double> result;
+  progress.begin("measuring what each layer costs", static_cast<double>(layers));
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    throw_if_cancelled();
+    std::vector<ProbeChange> changes;
+    if (changed.mask().drops(layer)) {
+      changes.push_back({layer, std::nullopt, {}});
+    } else {
+      for (const Site site : {Site::kAttention, Site::kFfn}) {
+        if (auto change = changed.change(layer, site)) changes.push_back({layer, site, std::move(*change)});
+      }
+    }
+    result.push_back(changes.empty() ? 0 : probe.mean_kl(changes));
+    progress.advance(1);
+  }
+  progress.end();
+  return result;
+}
+
+}  // namespace prunenet

@@ -1,0 +1,189 @@
+// Layer by layer.
+#include "calibrate/shrink.h"
+
+#include <algorithm>
+
+#include "base/cancel.h"
+#include "base/error.h"
+
+namespace prunenet {
+namespace {
+
+int64_t units_of(const ModelDescription& model, int64_t layer, Site site) {
+  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
+  return site == Site::kFfn ? l.ffn.neurons.width : l.attention.kv_groups.width;
+}
+
+// Inputs of the site's matrix that one unit owns.
+int64_t unit_size(const ModelDescription& model, int64_t layer, Site site) {
+  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
+  return site == Site::kFfn ? 1 : l.heads / l.kv_heads * l.head_dim;
+}
+
+// Shares of the identity in the metrics, where E[g g^T] has trace D. It knows the directions that the loss of a finite
+// text felt; the others are not worth nothing. Measured on stories260K at 30 %, KL: choosing with 0 0.567, 0.3 0.5545.
+constexpr double kPlainShareOfChoice = 0.3, kPlainShareOfRefit = 0.1;
+
+// G + share I; the identity where there is no G.
+Matrix<float> weighed(std::optional<Matrix<float>> sensitivity, double share, int64_t outputs) {
+  if (!sensitivity) return Matrix<float>::Identity(outputs, outputs);
+  sensitivity->diagonal().array() += static_cast<float>(share);
+  return std::move(*sensitivity);
+}
+
+class Shrinker {
+ public:
+  Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkOptions& options,
+           MomentSource& source, const Sensitivities& sensitivities, ChangedModel& changed)
+      : checkpoint_(checkpoint),
+        model_(model),
+        options_(options),
+        source_(source),
+        sensitivities_(sensitivities),
+        changed_(changed) {}
+
+  void drop(int64_t layer) {
+    source_.dropped(layer);
+    changed_.drop_layer(layer);
+    diverged_ = true;
+  }
+
+  // Leaves the site alone where nothing goes and nothing is to be repaired.
+  void visit(int64_t layer, Site site, int64_t kept_units) {
+    const int64_t units = units_of(model_, layer, site);
+    const bool cuts = kept_units < units;
+    const bool repairs = options_.refit && diverged_ && source_.follows() &&
+                         (site == Site::kFfn || options_.refit_attention);
+    if (!cuts && !repairs) return;
+    if (!source_.knows(site)) {
+      fail(ErrorCode::kBadOption, fmt::format("layer {}", layer),
+           "its {} is to be cut, and these moments say nothing of it", site_name(site));
+    }
+    const SiteMoments moments = source_.moments(layer, site);
+    SiteOutcome outcome;
+    outcome.layer = layer;
+    outcome.site = site;
+    outcome.units_before = units;
+    outcome.units_after = kept_units;
+    outcome.tokens = moments.inputs.tokens;
+    if (cuts) choose(layer, site, kept_units, moments, outcome);
+    refit_site(layer, site, moments, outcome);
+    if (const auto change = changed_.change(layer, site)) source_.changed(layer, site, *change);
+    diverged_ = true;
+    outcomes_.push_back(outcome);
+  }
+
+  std::vector<SiteOutcome> take() { return std::move(outcomes_); }
+
+ private:
+  void choose(int64_t layer, Site site, int64_t kept_units, const SiteMoments& moments, SiteOutcome& outcome) {
+    const Elimination elimination = eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_,
+                                                   kept_units, options_);
+    outcome.damping = elimination.damping;
+    outcome.dead_units = elimination.dead_groups;
+    std::vector<int64_t> kept = kept_groups(elimination, outcome.units_before, outcome.units_before - kept_units);
+    if (site == Site::kFfn) {
+      changed_.keep_neurons(layer, std::move(kept));
+    } else {
+      changed_.keep_kv_groups(layer, std::move(kept));
+    }
+  }
+
+  void refit_site(int64_t layer, Site site, const SiteMoments& moments, SiteOutcome& outcome) {
+    const Matrix<float> weight = site_weight(checkpoint_, model_, layer, site);
+    const auto bias = site_bias(checkpoint_, model_, layer, site);
+    const TargetMoments* target = moments.target ? &*moments.target : nullptr;
+    RefitOptions refit_options;
+    refit_options.damping = options_.damping;
+    refit_options.precision = options_.precision;
+    const std::vector<int64_t> kept = changed_.kept_inputs(layer, site);
+    const Refit result =
+        prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options);
+    outcome.target_energy = result.target_energy;
+    outcome.error_before = result.plain_error;
+    outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;
+    outcome.refit_damping = result.damping;
+    if (!options_.refit) return;
+    if (site == Site::kFfn && options_.neuron_steps > 0) {
+      SiteChange start;
+      start.kept = kept;
+      start.weight = result.w;
+      start.bias.assign(result.bias.begin(), result.bias.end());
+      if (refit_neurons(layer, start, weight.rows(), outcome)) return;
+    }
+    changed_.refit(layer, site, result.w, result.bias);
+  }
+
+  // False where the source cannot.
+  bool refit_neurons(int64_t layer, const SiteChange& start, int64_t outputs, SiteOutcome& outcome) {
+    NeuronRefitOptions neurons;
+    neurons.steps = options_.neuron_steps;
+    neurons.iterations = options_.neuron_iterations;
+    neurons.damping = options_.neuron_damping;
+    neurons.metric = weighed(sensitivities_.get(layer, Site::kFfn), kPlainShareOfRefit, outputs);
+    const auto refitted = source_.refit_neurons(layer, start, std::move(neurons));
+    if (!refitted) return false;
+    const SiteChange& change = refitted->change;
+    changed_.refit(layer, Site::kFfn, change.weight, std::vector<double>(change.bias.begin(), change.bias.end()));
+    changed_.refit_neurons(layer, *change.rows);
+    outcome.error_after = refitted->plain_error_after;
+    outcome.neuron_steps = refitted->steps;
+    return true;
+  }
+
+  const Checkpoint& checkpoint_;
+  const ModelDescription& model_;
+  const ShrinkOptions& options_;
+  MomentSource& source_;
+  const Sensitivities& sensitivities_;
+  ChangedModel& changed_;
+  bool diverged_ = false;
+  std::vector<SiteOutcome> outcomes_;
+};
+
+}  // namespace
+
+Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site,
+                           const Moments& moments, const Sensitivities& sensitivities, int64_t least,
+                           const ShrinkOptions& options) {
+  const Matrix<float> weight = site_weight(checkpoint, model, layer, site);
+  auto sensitivity = sensitivities.get(layer, site);
+  if (sensitivity) sensitivity = weighed(std::move(sensitivity), kPlainShareOfChoice, weight.rows());
+  EliminationOptions elimination;
+  elimination.group_size = unit_size(model, layer, site);
+  elimination.remove_groups = units_of(model, layer, site) - least;
+  elimination.centred = options.refit && site_ref(model, layer, site).bias->has_value();
+  elimination.damping = options.damping;
+  elimination.precision = options.precision;
+  elimination.where = fmt::format("layer {}, {}", layer, site_name(site));
+  return eliminate(moments, weight, sensitivity ? &*sensitivity : nullptr, elimination);
+}
+
+ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
+                     const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
+                     ChangedModel& changed, Progress& progress) {
+  const auto layers = static_cast<int64_t>(model.layers.size());
+  PRUNENET_CHECK(static_cast<int64_t>(plan.widths.size()) == layers);
+  PRUNENET_CHECK(plan.kv_groups.empty() || static_cast<int64_t>(plan.kv_groups.size()) == layers);
+  Shrinker shrinker(checkpoint, model, options, source, sensitivities, changed);
+  progress.begin("choosing and refitting", static_cast<double>(layers));
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    throw_if_cancelled();
+    const auto l = static_cast<size_t>(layer);
+    if (std::binary_search(plan.dropped_layers.begin(), plan.dropped_layers.end(), layer)) {
+      shrinker.drop(layer);
+    } else {
+      const int64_t groups = model.layers[l].attention.kv_groups.width;
+      shrinker.visit(layer, Site::kAttention, plan.kv_groups.empty() ? groups : plan.kv_groups[l]);
+      shrinker.visit(layer, Site::kFfn, plan.widths[l]);
+    }
+    progress.advance(1);
+  }
+  ShrinkOutcome outcome;
+  outcome.kl_on_own = source.finish();
+  progress.end();
+  outcome.sites = shrinker.take();
+  return outcome;
+}
+
+}  // namespace prunenet

@@ -1,0 +1,325 @@
+// Gauss-Newton, a layer at a time.
+#include "runtime/neuron_refit.h"
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "linalg/cholesky.h"
+#include "runtime/pieces.h"
+#include "runtime/product.h"
+#include "runtime/site.h"
+#include "runtime/transformer.h"
+
+namespace prunenet {
+namespace {
+
+constexpr int64_t kMostBytes = int64_t{2} << 30;  // of all parts
+constexpr double kLeastShare = 1e-6;              // of the mean: what counts as a neuron that nothing determines
+
+at::Tensor derivative(const at::Tensor& x, Activation activation) {
+  const at::Tensor one = at::ones_like(x);
+  switch (activation) {
+    case Activation::kSilu:
+      return at::silu_backward(one, x);
+    case Activation::kRelu:
+      return x.gt(0).to(x.scalar_type());
+    case Activation::kGeluErf:
+      return at::gelu_backward(one, x);
+    case Activation::kGeluTanh:
+      return at::gelu_backward(one, x, "tanh");
+    case Activation::kGeluQuick: {
+      const at::Tensor gate = at::sigmoid(1.702 * x);
+      return gate + 1.702 * x * gate * (1 - gate);
+    }
+  }
+  PRUNENET_CHECK(false);
+  return x;
+}
+
+at::Tensor with_ones(const at::Tensor& x, bool wanted) {
+  return wanted ? at::cat({x, at::ones({x.size(0), 1}, x.options())}, 1) : x.contiguous();
+}
+
+at::Tensor product_of(const at::Tensor& a, const at::Tensor& b) { return product(a, b, at::Tensor()); }
+
+// A^T B of [n, p] and [n, q].
+at::Tensor transposed_product(const at::Tensor& a, const at::Tensor& b) { return product_of(a.t(), b.t()); }
+
+// Sum of products in f64, rows first: the same for any number of threads.
+double inner_sum(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor rows = at::empty({a.size(0)}, at::TensorOptions(at::kDouble));
+  for_pieces(a.size(0), a.numel() > (1 << 16), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) rows[i] = at::sum(a[i].to(at::kDouble) * b[i].to(at::kDouble));
+  });
+  double sum = 0;
+  for (int64_t i = 0; i < rows.size(0); ++i) sum += rows.data_ptr<double>()[i];
+  return sum;
+}
+
+// Mean of squares of each column [q].
+at::Tensor column_energy(const at::Tensor& x) {
+  at::Tensor sums;
+  for_pieces(1, false, [&](int64_t, int64_t) { sums = at::sum(x * x, 0, false, at::kDouble); });
+  return sums;
+}
+
+// (C + share * mean(diagonal) I)^-1, both triangles; in f64.
+at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagonal) {
+  Matrix<double> a(c.size(0), c.size(0));
+  const at::Tensor wide = c.to(at::kDouble).contiguous();
+  std::copy_n(wide.data_ptr<double>(), wide.numel(), a.data());
+  const double mean = a.diagonal().mean();
+  *mean_diagonal = mean;
+  double added = share * mean + 1e-12;
+  for (int attempt = 0; attempt < 8; ++attempt, added *= 10) {
+    Matrix<double> inverse = a;
+    inverse.diagonal().array() += added;
+    if (!invert_positive_definite(block_of(inverse))) continue;
+    inverse.triangularView<Eigen::StrictlyLower>() = inverse.transpose();
+    return to_tensor(inverse.cast<float>());
+  }
+  fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
+}
+
+}  // namespace
+
+Neurons start_neurons(const LayerWeights& block, const SiteChange& start) {
+  Neurons result;
+  const LayerWeights whole = start.rows ? with_rows(block, *start.rows) : block;
+  const bool stacked = whole.gated && whole.up.size() == 1;
+  const at::Tensor kept = at::tensor(start.kept, at::kLong);
+  // Rows of a matrix and its bias as their last column.
+  const auto rows = [&](const Linear& linear, int64_t first, int64_t count) {
+    const auto part = [&](const at::Tensor& t) {
+      const at::Tensor some = t.narrow(0, first, count).to(at::kCPU, at::kFloat);
+      return start.rows ? some : some.index_select(0, kept);
+    };
+    const at::Tensor weight = part(linear.weight);
+    return linear.bias.defined() ? at::cat({weight, part(linear.bias).unsqueeze(1)}, 1) : weight.contiguous();
+  };
+  const int64_t width = whole.up[0].weight.size(0) / (stacked ? 2 : 1);
+  if (whole.gated) result.gate = rows(whole.up[0], 0, width);
+  result.up = stacked ? rows(whole.up[0], width, width) : rows(whole.up.back(), 0, width);
+  result.up_bias = whole.up.back().bias.defined();
+  const at::Tensor bias = start.bias.empty() ? block.down.bias : at::tensor(start.bias);
+  result.down = to_tensor(start.weight);
+  result.down_bias = bias.defined();
+  if (result.down_bias) result.down = at::cat({result.down, bias.to(at::kCPU, at::kFloat).unsqueeze(1)}, 1);
+  return result;
+}
+
+SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept) {
+  const auto matrix = [](const at::Tensor& tensor, int64_t columns) {
+    const at::Tensor part = tensor.narrow(1, 0, columns).contiguous();
+    return Matrix<float>(Eigen::Map<const Matrix<float>>(part.data_ptr<float>(), part.size(0), part.size(1)));
+  };
+  const auto last_column = [](const at::Tensor& tensor) {
+    const at::Tensor part = tensor.select(1, tensor.size(1) - 1).contiguous();
+    return std::vector<float>(part.data_ptr<float>(), part.data_ptr<float>() + part.numel());
+  };
+  const int64_t inputs = neurons.up.size(1) - (neurons.up_bias ? 1 : 0);
+  SiteChange change;
+  change.kept = kept;
+  change.weight = matrix(neurons.down, neurons.count());
+  if (neurons.down_bias) change.bias = last_column(neurons.down);
+  change.rows.emplace();
+  change.rows->up = matrix(neurons.up, inputs);
+  if (neurons.up_bias) change.rows->up_bias = last_column(neurons.up);
+  if (!neurons.gate.defined()) return change;
+  change.rows->gate = matrix(neurons.gate, inputs);
+  if (neurons.up_bias) change.rows->gate_bias = last_column(neurons.gate);
+  return change;
+}
+
+NeuronRefitter::NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric)
+    : neurons_(std::move(start)), activation_(activation), metric_(to_tensor(metric)) {
+  PRUNENET_CHECK(metric.rows() == neurons_.down.size(0) && metric.cols() == metric.rows());
+  double mean = 0;
+  inverse_metric_ = damped_inverse(metric_, 0, &mean);
+}
+
+bool NeuronRefitter::add(const at::Tensor& input, const at::Tensor& target) {
+  const int64_t numbers = 2 * target.size(1) + 3 * neurons_.count();
+  if (tokens_ > 0 && (tokens_ + input.size(0)) * numbers * 4 > kMostBytes) return false;
+  parts_.push_back({with_ones(input, neurons_.up_bias), target, {}, {}, {}});
+  tokens_ += input.size(0);
+  return true;
+}
+
+at::Tensor NeuronRefitter::inner(const Part& part, const Neurons& neurons) const {
+  const at::Tensor a = product_of(part.z, neurons.gate.defined() ? neurons.gate : neurons.up);
+  at::Tensor h = by_rows(a, a.size(1), [&](int64_t row, int64_t n) { return activate(a.narrow(0, row, n), activation_); });
+  if (neurons.gate.defined()) h = h * product_of(part.z, neurons.up);
+  return with_ones(h, neurons.down_bias);
+}
+
+double NeuronRefitter::error_of(const Neurons& neurons, bool weighed) const {
+  double sum = 0;
+  for (const Part& part : parts_) {
+    const at::Tensor error = part.target - product_of(inner(part, neurons), neurons.down);
+    sum += inner_sum(error, weighed ? product_of(error, metric_) : error);
+  }
+  return sum / static_cast<double>(std::max<int64_t>(1, tokens_));
+}
+
+double NeuronRefitter::error(bool weighed) const { return error_of(neurons_, weighed); }
+
+void NeuronRefitter::linearise() {
+  for (Part& part : parts_) {
+    const bool gated = neurons_.gate.defined();
+    const at::Tensor a = product_of(part.z, gated ? neurons_.gate : neurons_.up);
+    const auto each = [&](at::Tensor (*function)(const at::Tensor&, Activation)) {
+      return by_rows(a, a.size(1), [&](int64_t row, int64_t n) { return function(a.narrow(0, row, n), activation_); });
+    };
+    const at::Tensor s = each(activate);
+    if (gated) {
+      const at::Tensor u = product_of(part.z, neurons_.up);
+      part.along_gate = each(derivative) * u;
+      part.along_up = s;
+      part.h = with_ones(s * u, neurons_.down_bias);
+    } else {
+      part.along_up = each(derivative);
+      part.h = with_ones(s, neurons_.down_bias);
+    }
+  }
+}
+
+// Ridges, and the inverses of the preconditioner: each matrix as if it were alone, and its rows independent.
+void NeuronRefitter::prepare(double damping) {
+  const int64_t count = neurons_.count();
+  const at::Tensor down = neurons_.down.narrow(1, 0, count);
+  at::Tensor inputs, inner, gate_energy, up_energy;
+  const auto add = [](at::Tensor& sum, const at::Tensor& term) { sum = sum.defined() ? sum + term : term; };
+  for (const Part& part : parts_) {
+    add(inputs, transposed_product(part.z, part.z));
+    add(inner, transposed_product(part.h, part.h));
+    if (neurons_.gate.defined()) add(gate_energy, column_energy(part.along_gate));
+    add(up_energy, column_energy(part.along_up));
+  }
+  const auto tokens = static_cast<double>(tokens_);
+  // What a neuron's output is worth: the diagonal of W^T M W.
+  at::Tensor worth;
+  for_pieces(1, false, [&](int64_t, int64_t) { worth = at::sum(down * product_of(metric_, down.t()), 0, false, at::kDouble); });
+  double input_mean = 0, inner_mean = 0;
+  inverse_inputs_ = damped_inverse(inputs / tokens, damping, &input_mean);
+  const at::Tensor inner_moments = inner / tokens;
+  inverse_inner_ = damped_inverse(inner_moments, damping, &inner_mean);
+  const double metric_mean = at::mean(metric_.diagonal().to(at::kDouble)).item<double>();
+
+  ridge_.clear();
+  scale_.clear();
+  for (const at::Tensor& energy : {gate_energy, up_energy}) {
+    if (!energy.defined()) continue;
+    at::Tensor strength = worth * energy / tokens;  // [K]
+    strength = strength.clamp_min(kLeastShare * at::mean(strength).item<double>() + 1e-30);
+    ridge_.push_back((strength * damping * input_mean).to(at::kFloat).unsqueeze(1));
+    scale_.push_back((1 / strength).to(at::kFloat).unsqueeze(1));
+  }
+  at::Tensor energy = inner_moments.diagonal().to(at::kDouble);
+  energy = energy.clamp_min(kLeastShare * inner_mean + 1e-30);
+  ridge_.push_back((energy * damping * metric_mean).to(at::kFloat).unsqueeze(0));
+  scale_.push_back(at::Tensor());
+}
+
+std::vector<at::Tensor> NeuronRefitter::moved(const Change& change) const {
+  const bool gated = neurons_.gate.defined();
+  const at::Tensor down = neurons_.down.narrow(1, 0, neurons_.count());
+  const at::Tensor &up = change.of[gated ? 1 : 0], &of_down = change.of.back();
+  std::vector<at::Tensor> result;
+  for (const Part& part : parts_) {
+    at::Tensor h = part.along_up * product_of(part.z, up);
+    if (gated) h = h + part.along_gate * product_of(part.z, change.of[0]);
+    result.push_back(product_of(h, down) + product_of(part.h, of_down));
+  }
+  return result;
+}
+
+// J^T M e over all tokens, a mean.
+NeuronRefitter::Change NeuronRefitter::gradient(const std::vector<at::Tensor>& errors) const {
+  const bool gated = neurons_.gate.defined();
+  const at::Tensor down = neurons_.down.narrow(1, 0, neurons_.count()).t();  // [K, D]
+  Change sum;
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
+    const at::Tensor weighed = product_of(errors[i], metric_);
+    const at::Tensor back = product_of(weighed, down);
+    std::vector<at::Tensor> terms;
+    if (gated) terms.push_back(transposed_product(back * part.along_gate, part.z));
+    terms.push_back(transposed_product(back * part.along_up, part.z));
+    terms.push_back(transposed_product(weighed, part.h));
+    if (i == 0) {
+      sum.of = terms;
+    } else {
+      for (size_t k = 0; k < terms.size(); ++k) sum.of[k] = sum.of[k] + terms[k];
+    }
+  }
+  for (at::Tensor& term : sum.of) term = term / static_cast<double>(tokens_);
+  return sum;
+}
+
+NeuronRefitter::Change NeuronRefitter::normal(const Change& change) const {
+  Change result = gradient(moved(change));
+  for (size_t k = 0; k < result.of.size(); ++k) result.of[k] = result.of[k] + ridge_[k] * change.of[k];
+  return result;
+}
+
+NeuronRefitter::Change NeuronRefitter::preconditioned(const Change& residual) const {
+  Change result;
+  for (size_t k = 0; k + 1 < residual.of.size(); ++k)
+    result.of.push_back(scale_[k] * product_of(residual.of[k], inverse_inputs_));
+  result.of.push_back(product_of(inverse_metric_, product_of(residual.of.back(), inverse_inner_).t()));
+  return result;
+}
+
+Neurons NeuronRefitter::plus(const Change& change, double share) const {
+  Neurons result = neurons_;
+  size_t k = 0;
+  if (result.gate.defined()) result.gate = result.gate + change.of[k++] * share;
+  result.up = result.up + change.of[k++] * share;
+  result.down = result.down + change.of[k] * share;
+  return result;
+}
+
+bool NeuronRefitter::step(int64_t iterations, double damping) {
+  const auto product_sum = [](const Change& a, const Change& b) {
+    double sum = 0;
+    for (size_t k = 0; k < a.of.size(); ++k) sum += inner_sum(a.of[k], b.of[k]);
+    return sum;
+  };
+  linearise();
+  prepare(damping);
+  std::vector<at::Tensor> errors;
+  double before = 0;
+  for (const Part& part : parts_) {
+    errors.push_back(part.target - product_of(part.h, neurons_.down));
+    before += inner_sum(errors.back(), product_of(errors.back(), metric_));
+  }
+  before /= static_cast<double>(tokens_);
+  Change residual = gradient(errors), direction = preconditioned(residual), solution;
+  for (const at::Tensor& term : residual.of) solution.of.push_back(at::zeros_like(term));
+  double size = product_sum(residual, direction);
+  const double first = size;
+  for (int64_t i = 0; i < iterations && size > 1e-12 * first; ++i) {
+    throw_if_cancelled();
+    const Change along = normal(direction);
+    const double length = size / product_sum(direction, along);
+    for (size_t k = 0; k < solution.of.size(); ++k) {
+      solution.of[k] = solution.of[k] + direction.of[k] * length;
+      residual.of[k] = residual.of[k] - along.of[k] * length;
+    }
+    const Change next = preconditioned(residual);
+    const double next_size = product_sum(residual, next);
+    for (size_t k = 0; k < solution.of.size(); ++k)
+      direction.of[k] = next.of[k] + direction.of[k] * (next_size / size);
+    size = next_size;
+  }
+  for (double share = 1; share > 0.05; share /= 2) {
+    const Neurons trial = plus(solution, share);
+    if (error_of(trial, true) < before) {  // false for NaN
+      neurons_ = trial;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace prunenet
