@@ -14,15 +14,15 @@ namespace {
 double sum_in_order(const std::vector<double>& parts) { return std::accumulate(parts.begin(), parts.end(), 0.0); }
 
 // The tile [rows, cols] at (row, col) of a symmetric matrix of which the upper triangle is stored.
-template <typename Sum, typename Real>
-void copy_symmetric_tile(Block<const Real> s, const Tile& tile, Sum* out) {
+template <typename Real>
+void copy_symmetric_tile(Block<const Real> s, const Tile& tile, Real* out) {
   if (tile.row > tile.col) {  // below the diagonal: the mirrored tile, transposed in squares that fit the cache
     constexpr int64_t kSquare = 32;
     for (int64_t i0 = 0; i0 < tile.rows; i0 += kSquare) {
       for (int64_t j0 = 0; j0 < tile.cols; j0 += kSquare) {
         for (int64_t j = j0; j < std::min(j0 + kSquare, tile.cols); ++j) {
           const Real* source = s.row(tile.col + j) + tile.row;
-          for (int64_t i = i0; i < std::min(i0 + kSquare, tile.rows); ++i) out[i * tile.cols + j] = static_cast<Sum>(source[i]);
+          for (int64_t i = i0; i < std::min(i0 + kSquare, tile.rows); ++i) out[i * tile.cols + j] = source[i];
         }
       }
     }
@@ -31,7 +31,7 @@ void copy_symmetric_tile(Block<const Real> s, const Tile& tile, Sum* out) {
   for (int64_t i = 0; i < tile.rows; ++i) {
     const Real* source = s.row(tile.row + i) + tile.col;
     const int64_t first = tile.row == tile.col ? i : 0;
-    for (int64_t j = first; j < tile.cols; ++j) out[i * tile.cols + j] = static_cast<Sum>(source[j]);
+    for (int64_t j = first; j < tile.cols; ++j) out[i * tile.cols + j] = source[j];
     for (int64_t j = 0; j < first; ++j) out[i * tile.cols + j] = out[j * tile.cols + i];
   }
 }
@@ -67,7 +67,7 @@ void symmetric_product(Real alpha, Block<const Real> a, Block<const Real> b, Rea
   }
 }
 
-template <typename Sum, typename Real>
+template <typename Real>
 void subtract_product_with_symmetric(Block<const Real> x, Block<const Real> s, Block<Real> out) {
   const int64_t n = s.cols, size = tile_of(n);
   PRUNENET_CHECK(x.cols == n && s.rows == n && out.rows == x.rows && out.cols == n);
@@ -76,21 +76,12 @@ void subtract_product_with_symmetric(Block<const Real> x, Block<const Real> s, B
 #pragma omp parallel for schedule(dynamic) num_threads(num_threads()) if (x.rows * n * n > kParallelFromOperations)
   for (size_t t = 0; t < tiles.size(); ++t) {
     const Tile& tile = tiles[t];
-    Matrix<Sum> total(tile.rows, tile.cols), left(tile.rows, size), right(size, tile.cols);
-    for (int64_t i = 0; i < tile.rows; ++i) {
-      for (int64_t j = 0; j < tile.cols; ++j) total(i, j) = static_cast<Sum>(out.row(tile.row + i)[tile.col + j]);
-    }
+    Matrix<Real> right(size, tile.cols);
     for (int64_t k = 0; k < n; k += size) {
       const int64_t depth = std::min(size, n - k);
-      for (int64_t i = 0; i < tile.rows; ++i) {
-        for (int64_t j = 0; j < depth; ++j) left(i, j) = static_cast<Sum>(x.row(tile.row + i)[k + j]);
-      }
-      copy_symmetric_tile<Sum>(s, {k, depth, tile.col, tile.cols}, right.data());
-      blas::gemm(false, false, tile.rows, tile.cols, depth, Sum{-1}, left.data(), size, right.data(), tile.cols, Sum{1},
-                 total.data(), tile.cols);
-    }
-    for (int64_t i = 0; i < tile.rows; ++i) {
-      for (int64_t j = 0; j < tile.cols; ++j) out.row(tile.row + i)[tile.col + j] = static_cast<Real>(total(i, j));
+      copy_symmetric_tile(s, {k, depth, tile.col, tile.cols}, right.data());
+      blas::gemm(false, false, tile.rows, tile.cols, depth, Real{-1}, x.row(tile.row) + k, x.stride, right.data(), tile.cols,
+                 Real{1}, out.row(tile.row) + tile.col, out.stride);
     }
   }
 }
@@ -107,7 +98,7 @@ double quadratic_trace(Block<const Real> x, Block<const Real> s) {
     const Tile& tile = tiles[t];
     // Columns of the tile: twice what lies above the diagonal square, and the square itself.
     Matrix<Real> square(tile.cols, tile.cols), sum(tile.rows, tile.cols);
-    copy_symmetric_tile<Real>(s, {tile.col, tile.cols, tile.col, tile.cols}, square.data());
+    copy_symmetric_tile(s, {tile.col, tile.cols, tile.col, tile.cols}, square.data());
     blas::gemm(false, false, tile.rows, tile.cols, tile.cols, Real{1}, x.row(tile.row) + tile.col, x.stride, square.data(),
                tile.cols, Real{0}, sum.data(), tile.cols);
     if (tile.col > 0) {
@@ -140,12 +131,11 @@ double inner_product(Block<const Real> x, Block<const Real> y) {
 #define PRUNENET_INSTANTIATE(Real)                                                                                         \
   template void product<Real>(Transpose, Transpose, Real, Block<const Real>, Block<const Real>, Real, Block<Real>);        \
   template void symmetric_product<Real>(Real, Block<const Real>, Block<const Real>, Real, Block<Real>);                    \
-  template void subtract_product_with_symmetric<Real, Real>(Block<const Real>, Block<const Real>, Block<Real>);            \
+  template void subtract_product_with_symmetric<Real>(Block<const Real>, Block<const Real>, Block<Real>);            \
   template double quadratic_trace<Real>(Block<const Real>, Block<const Real>);                                             \
   template double inner_product<Real>(Block<const Real>, Block<const Real>);
 PRUNENET_INSTANTIATE(float)
 PRUNENET_INSTANTIATE(double)
 #undef PRUNENET_INSTANTIATE
-template void subtract_product_with_symmetric<double, float>(Block<const float>, Block<const float>, Block<float>);
 
 }  // namespace prunenet

@@ -17,9 +17,8 @@ void product(Transpose transpose_a, Transpose transpose_b, Real alpha, Block<con
 template <typename Real>
 void symmetric_product(Real alpha, Block<const Real> a, Block<const Real> b, Real beta, Block<Real> c);
 
-/// out [m, n] -= x [m, n] s, s [n, n] symmetric with its upper triangle stored. Products and sums over n in Sum, rounded
-/// to Real once. Cost: m n^2 multiply-adds.
-template <typename Sum, typename Real>
+/// out [m, n] -= x [m, n] s, s [n, n] symmetric with its upper triangle stored. Cost: m n^2 multiply-adds.
+template <typename Real>
 void subtract_product_with_symmetric(Block<const Real> x, Block<const Real> s, Block<Real> out);
 
 /// tr(x s x^T), x [m, n], s [n, n] symmetric with its upper triangle stored. Products in Real, sums over tiles in f64.

@@ -74,10 +74,7 @@ TYPED_TEST(ProductTest, ProductsWithASymmetricMatrixReadItsUpperTriangleOnly) {
       const Matrix<TypeParam> product_with = x.lazyProduct(whole(s));
       test::fill_lower(s, std::numeric_limits<TypeParam>::quiet_NaN());
       Matrix<TypeParam> out = start;
-      subtract_product_with_symmetric<TypeParam, TypeParam>(block_of(x), block_of(s), block_of(out));
-      EXPECT_EQ(out, start - product_with) << n;
-      out = start;
-      subtract_product_with_symmetric<double, TypeParam>(block_of(x), block_of(s), block_of(out));
+      subtract_product_with_symmetric<TypeParam>(block_of(x), block_of(s), block_of(out));
       EXPECT_EQ(out, start - product_with) << n;
       const double trace = x.template cast<double>().cwiseProduct(product_with.template cast<double>()).sum();
       EXPECT_EQ(quadratic_trace<TypeParam>(block_of(x), block_of(s)), trace) << n;
@@ -94,7 +91,7 @@ TYPED_TEST(ProductTest, HasTheSameBitsForAnyNumberOfThreads) {
     const test::Threads threads(count);
     Matrix<TypeParam> c = s, x = a, y(300, 700);
     symmetric_product<TypeParam>(1, block_of(a), block_of(a), 1, block_of(c));
-    subtract_product_with_symmetric<double, TypeParam>(block_of(a), block_of(s), block_of(x));
+    subtract_product_with_symmetric<TypeParam>(block_of(a), block_of(s), block_of(x));
     product<TypeParam>(Transpose::kNo, Transpose::kNo, 1, block_of(a), block_of(s), 0, block_of(y));
     Matrix<TypeParam> all(1300, 700);
     all << c, x, y;
