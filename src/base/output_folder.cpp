@@ -21,15 +21,15 @@ namespace fs = std::filesystem;
 namespace {
 
 // --force deletes what it replaces. It may do so only to a folder that looks like what this program writes.
-void require_replaceable(const fs::path& target) {
+void require_replaceable(const fs::path& target, const std::string& marker) {
   std::error_code error;
   if (!fs::is_directory(fs::symlink_status(target, error))) {
     fail(ErrorCode::kExists, target.string(), "exists and is not a folder; choose another output");
   }
   if (fs::is_empty(target, error) && !error) return;
-  if (fs::exists(target / "config.json", error)) return;
-  fail(ErrorCode::kExists, target.string(),
-       "exists and is no checkpoint folder (it holds no config.json): --force does not delete it");
+  if (fs::exists(target / marker, error)) return;
+  fail(ErrorCode::kExists, target.string(), "exists and is {} (it holds no {}): --force does not delete it",
+       marker == "config.json" ? "no checkpoint folder" : "another folder", marker);
 }
 
 bool is_there(const fs::path& path) {
@@ -47,7 +47,8 @@ bool is_named(int descriptor, const fs::path& path) {
 
 }  // namespace
 
-OutputFolder::OutputFolder(const fs::path& target, bool overwrite) : target_(resolved_path(target)) {
+OutputFolder::OutputFolder(const fs::path& target, bool overwrite, std::string marker)
+    : target_(resolved_path(target)), marker_(std::move(marker)) {
   check_target(overwrite);
   staging_ = partial_path(target_);
   try {
@@ -68,7 +69,7 @@ void OutputFolder::check_target(bool overwrite) {
   replaces_ = is_there(target_);
   if (!replaces_) return;
   if (!overwrite) fail(ErrorCode::kExists, target_.string(), "exists already; --force replaces it");
-  require_replaceable(target_);
+  require_replaceable(target_, marker_);
 }
 
 void OutputFolder::create_parents() {
@@ -124,7 +125,7 @@ void OutputFolder::commit() {
     close_lock();
     return;
   }
-  require_replaceable(target_);
+  require_replaceable(target_, marker_);
   // The former folder is locked before it gets the temporary name, or the next run would take it for its own while it
   // is being removed.
   const int former_lock = ::open(target_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

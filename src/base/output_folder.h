@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 namespace prunenet {
@@ -11,8 +12,9 @@ namespace prunenet {
 class OutputFolder {
  public:
   /// Prepares `target`. Throws kExists when it exists and `overwrite` is false, when it is something other than a
-  /// checkpoint folder, or when another process is writing it; kIo when its parent cannot be written.
-  OutputFolder(const std::filesystem::path& target, bool overwrite);
+  /// folder of its kind (it lacks the file `marker`, which every one has), or when another process is writing it; kIo
+  /// when its parent cannot be written.
+  OutputFolder(const std::filesystem::path& target, bool overwrite, std::string marker = "config.json");
   /// Removes everything that was written unless `commit` was called.
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
@@ -37,6 +39,7 @@ class OutputFolder {
   void discard() noexcept;
 
   std::filesystem::path target_;
+  std::string marker_;
   std::filesystem::path staging_;
   std::vector<std::filesystem::path> created_parents_;  // that were missing, deepest first
   int lock_descriptor_ = -1;
