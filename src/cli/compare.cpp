@@ -5,14 +5,11 @@
 #include "base/file.h"
 #include "base/system.h"
 #include "cli/compare_output.h"
-#include "cli/token_input.h"
-#include "evaluate/text.h"
+#include "cli/text_windows.h"
 #include "generate/own_text.h"
 
 namespace prunenet::cli {
 namespace {
-
-constexpr uint64_t kLargestTextBytes = uint64_t{1} << 30;
 
 struct CompareOptions : EngineVerbOptions {
   std::string dense, other, data, report;
@@ -63,30 +60,8 @@ Text own_text(const CompareOptions& options, const OpenModel& dense, Engine& eng
                       dense.name(), own.seed)};
 }
 
-// The file's ids in windows that do not overlap. Where the tokenizer puts BOS in front of a text, each begins with it.
 Text windows_of_file(const CompareOptions& options, const OpenModel& dense, int64_t tokens) {
-  const auto tokenizer = require_tokenizer(dense, "--own-text");
-  EncodeOptions plain;
-  plain.add_special = false;
-  const std::string text = read_text_file(options.data, kLargestTextBytes);
-  if (text.empty()) fail(ErrorCode::kBadOption, options.data, "is empty; at least two tokens are needed");
-  if (const auto bad = first_bad_utf8(text))
-    fail(ErrorCode::kFormat, options.data, "byte {} is no UTF-8; the text must be UTF-8", *bad);
-  const std::vector<TokenId> ids = tokenizer->encode(text, plain);
-  const bool with_bos = tokenizer->adds_bos() && tokenizer->bos().has_value() && tokens > 1;
-  const size_t step = static_cast<size_t>(tokens) - (with_bos ? 1 : 0);
-  Text result;
-  for (size_t begin = 0; begin < ids.size(); begin += step) {
-    if (options.limit > 0 && static_cast<int64_t>(result.sequences.size()) == options.limit) break;
-    std::vector<TokenId> window(with_bos ? 1 : 0, tokenizer->bos().value_or(0));
-    const size_t end = std::min(begin + step, ids.size());
-    for (size_t i = begin; i < end; ++i) window.push_back(ids[i]);
-    if (window.size() < 2) break;  // a last token with nothing before it
-    check_ids(window, dense.model, options.data);
-    result.sequences.push_back(std::move(window));
-  }
-  if (result.sequences.empty())
-    fail(ErrorCode::kBadOption, options.data, "becomes {} tokens; at least two are needed", ids.size());
+  Text result{text_windows(dense, options.data, tokens, options.limit, "--own-text"), {}};
   result.words = fmt::format("{} windows of up to {} tokens of {}", result.sequences.size(), tokens,
                              std::filesystem::path(options.data).filename().string());
   return result;

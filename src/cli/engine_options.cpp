@@ -23,6 +23,8 @@ CLI::Validator device_name() {
   return CLI::Validator(problem, "cpu|cuda[:N]");
 }
 
+}  // namespace
+
 // OpenMP's threads spin while they wait, by default for milliseconds. A small model waits thousands of times a second:
 // on a machine that does anything else, spinning takes the processor from the thread that is waited for, and a run
 // takes ten times as long. OpenMP reads its settings before main, so they can only be given to a fresh start of the
@@ -40,9 +42,7 @@ void let_waiting_threads_sleep() {
   // Where that is not possible, it goes on as it is.
 }
 
-}  // namespace
-
-void add_engine_options(CLI::App& verb, EngineVerbOptions& options) {
+void add_engine_choices(CLI::App& verb, EngineVerbOptions& options) {
   verb.add_option(
           "--dtype", options.dtype,
           "Arithmetic of the matrix products: f32 (numbers to trust) or bf16 (half the memory, faster, coarser)")
@@ -54,6 +54,10 @@ void add_engine_options(CLI::App& verb, EngineVerbOptions& options) {
   verb.add_flag("--stream", options.stream,
                 "Keep one layer in memory at a time: for models larger than memory; slower");
   add_common_options(verb, options, true);
+}
+
+void add_engine_options(CLI::App& verb, EngineVerbOptions& options) {
+  add_engine_choices(verb, options);
   verb.parse_complete_callback(let_waiting_threads_sleep);
 }
 

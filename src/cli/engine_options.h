@@ -20,6 +20,12 @@ struct EngineVerbOptions : CommonOptions {
 /// Adds --dtype, --device and --stream, and the common options of a verb that computes.
 void add_engine_options(CLI::App& verb, EngineVerbOptions& options);
 
+/// The same options without what they do to the process: for verbs that only sometimes run a model. These call
+/// let_waiting_threads_sleep when they are about to.
+void add_engine_choices(CLI::App& verb, EngineVerbOptions& options);
+/// Starts the program again, once, with OpenMP's threads sleeping while they wait.
+void let_waiting_threads_sleep();
+
 /// A model ready to run; `open` must outlive it. Throws what load_engine throws.
 std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptions& options, Progress& progress);
 

@@ -10,6 +10,7 @@
 #include "cli/format.h"
 #include "cli/report_data.h"
 #include "cli/selection_options.h"
+#include "cli/self_output.h"
 #include "cli/sizes.h"
 #include "cli/training_output.h"
 #include "slice/slice.h"
@@ -17,14 +18,16 @@
 namespace prunenet::cli {
 namespace {
 
-struct PruneOptions : CommonOptions {
+struct PruneOptions : EngineVerbOptions {
   std::string model, output, report;
   bool force = false;
   double max_shard_gb = 5;
   SelectionOptions selection;
   TrainingOptions training;
+  SelfVerbOptions self;
 
   std::string method_name() const { return selection.mask.empty() ? selection.method : "mask"; }
+  bool is_self() const { return method_name() == "self"; }
   bool uses_policy() const { return method_name() == "prunenet"; }
   bool trains() const { return uses_policy() && selection.policy.empty(); }
 };
@@ -34,6 +37,7 @@ struct Outcome {
   SizeChange sizes;
   Choice choice;
   std::vector<LayerSpectra> spectra;  // empty when nobody asked
+  std::optional<SelfRun> self;
   std::vector<std::string> not_copied;  // files of the source's folder
   bool uniform = true;
 };
@@ -49,6 +53,7 @@ Json options_json(const PruneOptions& options, const OpenModel& open) {
     json["lr"] = options.training.learning_rate;
     json["kl"] = options.training.kl;
   }
+  if (options.is_self()) json.update(self_options_json(options.self, open));
   if (options.uses_policy() || !options.report.empty()) {
     json["precision"] = uses_f64(options.training, open.model) ? "f64" : "f32";
     json["route"] = options.training.route;
@@ -70,6 +75,9 @@ Json layers_json(const OpenModel& open, const Outcome& outcome) {
                       {"width_after", outcome.widths[l]},
                       {"ks", outcome.spectra.empty() ? Json(nullptr) : Json(outcome.spectra[l].ks)},
                       {"kept_rows", outcome.choice.mask.kept[l]}});
+    const auto& groups = outcome.choice.mask.kept_kv_groups;
+    if (!groups.empty()) layers.back()["kept_kv_groups"] = groups[l];
+    if (outcome.self) add_sites(*outcome.self, static_cast<int64_t>(l), layers.back());
   }
   return layers;
 }
@@ -88,6 +96,9 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
                  {"header_sha256", open.checkpoint.header_hash()}}},
                {"ffn_ratio_reached", outcome.sizes.ffn_ratio_reached()},
                {"total_ratio_reached", outcome.sizes.total_ratio_reached()}};
+  const Mask& mask = outcome.choice.mask;
+  if (!mask.dropped_layers.empty()) json["dropped_layers"] = mask.dropped_layers;
+  if (outcome.self) json["calibration"] = calibration_json(*outcome.self);
   if (outcome.choice.policy) {
     Json policy = {{"parameters_sha256", policy_hash(outcome.choice.policy->network)}};
     for (const auto& [key, value] : outcome.choice.policy->metadata) {
@@ -137,6 +148,7 @@ Report make_report(const PruneOptions& options, const OpenModel& open, const Out
     }
     report.best_episode = outcome.choice.trained->best_episode;
   }
+  if (outcome.self) add_to_report(*outcome.self, report);
   report.notes.push_back("The spectrum is that of each layer's gate (or fc1) matrix. A small KS says that its singular values survived; "
                          "it says nothing about the quality of the model's text.");
   if (!outcome.uniform) {
@@ -149,6 +161,8 @@ Json result_json(const PruneOptions& options, const OpenModel& open, const Outco
   Json json = {{"model", open.name()}, {"output", options.output}, {"method", options.method_name()}, {"seed", options.selection.seed}};
   json.update(size_json(outcome.sizes));
   json["kept_widths"] = outcome.widths;
+  if (!outcome.choice.mask.dropped_layers.empty()) json["dropped_layers"] = outcome.choice.mask.dropped_layers;
+  if (outcome.self) json.update(self_json(*outcome.self));
   if (!outcome.spectra.empty()) {
     json["ks"] = Json::array();
     for (const LayerSpectra& layer : outcome.spectra) json["ks"].push_back(layer.ks);
@@ -173,6 +187,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
              options.method_name(), options.selection.seed);
   print_sizes(outcome.sizes, open, outcome.widths);
   print_ratio(options.selection, open.model, outcome.sizes);
+  if (outcome.self) print_self(*outcome.self, open.model);
   if (!outcome.spectra.empty()) {
     double sum = 0, worst = 0;
     for (const LayerSpectra& layer : outcome.spectra) {
@@ -187,6 +202,37 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   if (!options.report.empty()) fmt::print("report: {}\n", options.report);
 }
 
+// Fills in the mask, and what came with it.
+void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spectra, Outcome& outcome,
+            Progress& progress) {
+  if (options.is_self()) {
+    SelfRequest request;
+    request.open = &open;
+    request.self = &options.self;
+    request.selection = &options.selection;
+    request.engine = &options;
+    request.scratch_folder = resolved_path(options.output).parent_path();
+    request.wants_layer_kl = !options.report.empty() && needs_engine(options.self) && options.self.moments.empty();
+    outcome.self = run_self(request, progress);
+    outcome.choice.mask = outcome.self->changed->mask();
+  } else {
+    const auto widths = planned_widths(options.selection, open.model, progress);
+    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, progress);
+  }
+  outcome.widths = outcome.choice.mask.kept_widths();
+}
+
+// Layers of their own widths: padded where that was asked for, else DeciLM where the family has it, and where no config
+// can state them, stock with a warning.
+SliceLayout layout_of(const PruneOptions& options, const OpenModel& open, const Mask& mask) {
+  if (!options.is_self() || options.self.allocate != "adaptive") return SliceLayout::kStock;
+  if (options.self.pad) return SliceLayout::kPadded;
+  const std::vector<int64_t> widths = mask.kept_widths();
+  if (std::all_of(widths.begin(), widths.end(), [&](int64_t width) { return width == widths.front(); }))
+    return SliceLayout::kStock;
+  return open.model.keys.deci_refused.empty() ? SliceLayout::kDeci : SliceLayout::kStock;
+}
+
 void prune(const PruneOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
@@ -195,23 +241,28 @@ void prune(const PruneOptions& options) {
   require_output_possible(open.checkpoint, options.output, options.force);
 
   Outcome outcome;
-  outcome.widths = planned_widths(options.selection, open.model, *progress);
-  outcome.sizes = size_change(open, outcome.widths);
   prepare_linear_algebra(options, *progress);
   RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
-  outcome.choice = choose_neurons(open, options.selection, options.training, outcome.widths, spectra, *progress);
+  choose(options, open, spectra, outcome, *progress);
   if (options.uses_policy() || !options.report.empty()) {
     outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, *progress);
   }
 
-  const SlicePlan plan = plan_slice(open.checkpoint, open.model, outcome.choice.mask);
+  Edits edits;
+  edits.mask = outcome.choice.mask;
+  if (outcome.self) edits.replaced = outcome.self->changed->replaced();
+  edits.layout = layout_of(options, open, edits.mask);
+  const SlicePlan plan = plan_slice(open.checkpoint, open.model, edits);
+  outcome.sizes = size_change(open, plan);
   outcome.uniform = plan.uniform;
   SliceOptions slice;
   slice.overwrite = options.force;
   slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
   slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
+  if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
+  for (const std::string& note : plan.notes) progress->note(note);
   if (!plan.uniform) {
-    progress->warn("the layers have different widths, which no stock config.json can state: config.json keeps the dense width and "
+    progress->warn("the layers have different widths, which this config.json cannot state: it keeps the dense width and "
                    "stock programs will not load the result; prunenet itself reads the widths from the tensors");
   }
   outcome.not_copied = open.checkpoint.side_files().left_out;
@@ -235,24 +286,32 @@ void prune(const PruneOptions& options) {
 
 void add_prune(CLI::App& program, Action& action) {
   auto options = std::make_shared<PruneOptions>();
-  CLI::App* verb = program.add_subcommand("prune", "Write a smaller copy of a model: fewer FFN neurons in every layer");
+  CLI::App* verb = program.add_subcommand("prune", "Write a smaller copy of a model: fewer FFN neurons in every layer, and where asked fewer heads and layers");
   verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
   verb->add_option("-o,--output", options->output, "Folder to write; must not exist")->required();
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
+  add_self_options(*verb, options->self);
   add_training_options(*verb, options->training);
   verb->add_option("--report", options->report, "Write an HTML report to this file (computes the spectra of all layers)");
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
       ->capture_default_str()
       ->check(positive_number());
   verb->add_flag("--force", options->force, "Replace the output folder and the report");
-  add_common_options(*verb, *options, true);
+  add_engine_choices(*verb, *options);
   verb->footer("Examples:\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --report small.html\n"
-               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method product\n"
-               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --policy policy.safetensors");
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --heads 0.25 --layers 2\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio-total 0.25\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --moments ./moments   # again at 0.2: no forward pass\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --calibration gaussian  # no libtorch needed\n"
+               "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method prunenet --policy policy.safetensors");
   verb->callback([options, &action] {
-    check_selection(options->selection, !options->report.empty());
+    const bool is_self = options->is_self();
+    check_self_options(*options->selection.verb, options->self, is_self);
+    const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);
+    check_selection(options->selection, !options->report.empty(), other_cuts);
+    if (is_self && needs_engine(options->self)) let_waiting_threads_sleep();
     action = [options] { prune(*options); };
   });
 }

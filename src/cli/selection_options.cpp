@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/version.h"
+#include "calibrate/energy_scorer.h"
 #include "cli/format.h"
 #include "policy/prunenet_scorer.h"
 #include "selection/budget.h"
@@ -67,10 +68,12 @@ void add_budget_options(CLI::App& verb, SelectionOptions& options) {
 }
 
 void add_method_options(CLI::App& verb, SelectionOptions& options) {
-  verb.add_option("--method", options.method, "Who chooses the neurons: prunenet (published policy, trained on the weights), random, "
-                                                  "gate-norm, up-norm, down-norm, or product (of all norms)")
-          ->capture_default_str()
-          ->check(CLI::IsMember({"prunenet", "random", "gate-norm", "up-norm", "down-norm", "product"}));
+  verb.add_option("--method", options.method,
+                  "Who chooses the neurons: self (calibrated on the model's own text, the others refitted), prunenet (published "
+                  "policy, trained on the weights), random, gate-norm, up-norm, down-norm, product (of all norms), or gaussian "
+                  "(energy for Gaussian inputs)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"self", "prunenet", "random", "gate-norm", "up-norm", "down-norm", "product", "gaussian"}));
   verb.add_option("--policy", options.policy, "Use this policy file (from `prunenet train`) and train none");
   verb.add_option("--mask", options.mask, "Keep the rows listed in this JSON file; decides the width, so no --ratio");
   verb.add_option("--select", options.select, "How the policy chooses: one draw (published) or its top rows")
@@ -96,13 +99,13 @@ void refuse(const CLI::App& verb, std::initializer_list<const char*> names, cons
 
 }  // namespace
 
-void check_selection(const SelectionOptions& options, bool reports) {
+void check_selection(const SelectionOptions& options, bool reports, bool other_cuts) {
   const CLI::App& verb = *options.verb;
   const bool by_policy = options.mask.empty() && options.method == "prunenet";
   if (!options.mask.empty()) {
     refuse(verb, {"--ratio", "--width-multiple"}, "the mask decides the width; it does not go with --mask");
     refuse(verb, {"--method", "--policy", "--select"}, "the mask chooses the neurons; it does not go with --mask");
-  } else if (!options.ratio) {
+  } else if (!options.ratio && !other_cuts) {
     fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
   }
   if (!by_policy) {
@@ -191,6 +194,7 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
     choice.mask = read_mask(selection.mask, open.model);
     return choice;
   }
+  std::optional<TransformerDescription> transformer;
   std::unique_ptr<NeuronScorer> scorer;
   CheckpointLayers<float> layers(open.checkpoint, open.model);
   if (selection.method == "prunenet") {
@@ -204,6 +208,9 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
     scorer = prunenet_scorer(choice.policy->network, layers, how, selection.seed);
   } else if (selection.method == "random") {
     scorer = random_scorer(open.model, selection.seed);
+  } else if (selection.method == "gaussian") {
+    transformer = describe_transformer(open.checkpoint, open.model);
+    scorer = gaussian_energy_scorer(open.checkpoint, open.model, *transformer, {4096, selection.seed});
   } else if (selection.method == "product") {
     scorer = product_scorer(open.checkpoint, open.model);
   } else {

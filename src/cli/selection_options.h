@@ -28,7 +28,7 @@ SpectrumRoute route_of(const TrainingOptions& options);
 struct SelectionOptions {
   std::optional<double> ratio;
   int64_t width_multiple = 0;  // 0: each layer's default
-  std::string method = "prunenet", policy, mask, select = "sample";
+  std::string method = "self", policy, mask, select = "sample";
   uint64_t seed = 42;
   const CLI::App* verb = nullptr;  // to tell what the user said from the defaults
 };
@@ -39,8 +39,9 @@ void add_method_options(CLI::App& verb, SelectionOptions& options);
 
 /// Throws kBadOption for options that are missing or contradict each other. To be called while the command line is read, so
 /// that it counts as wrong usage; a ratio out of range is the run's own error (kept_width).
-/// `reports`: the verb computes spectra for a report, too.
-void check_selection(const SelectionOptions& options, bool reports = false);
+/// `reports`: the verb computes spectra for a report, too. `other_cuts`: something else than FFN neurons is to go, so that
+/// --ratio is not needed.
+void check_selection(const SelectionOptions& options, bool reports = false, bool other_cuts = false);
 
 /// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
 /// moves the ratio by more than 5 points.

@@ -7,7 +7,6 @@
 
 #include "cli/format.h"
 #include "selection/budget.h"
-#include "slice/slice.h"
 
 namespace prunenet::cli {
 namespace {
@@ -32,7 +31,11 @@ SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths
     any.kept.emplace_back(static_cast<size_t>(width));
     std::iota(any.kept.back().begin(), any.kept.back().end(), 0);
   }
-  return {open.size(), measure_size(open.model, plan_slice(open.checkpoint, open.model, any).tensors)};
+  return size_change(open, plan_slice(open.checkpoint, open.model, any));
+}
+
+SizeChange size_change(const OpenModel& open, const SlicePlan& plan) {
+  return {open.size(), measure_size(open.model, plan.tensors)};
 }
 
 Json size_json(const SizeChange& change) {

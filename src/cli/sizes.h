@@ -4,6 +4,7 @@
 #include "cli/selection_options.h"
 #include "cli/verb.h"
 #include "model/mask.h"
+#include "slice/slice.h"
 
 namespace prunenet::cli {
 
@@ -14,6 +15,8 @@ struct SizeChange {
   double total_ratio_reached() const;  // share of all parameters removed
 };
 
+/// The change that a plan makes.
+SizeChange size_change(const OpenModel& open, const SlicePlan& plan);
 /// The change when each layer keeps `widths` neurons.
 SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths);
 

@@ -58,6 +58,24 @@ struct ComparisonReport {
   std::vector<double> kl_by_position, kl_by_sequence;
 };
 
+/// One site of a layer that was cut or refitted: attention's output projection, or down of the FFN.
+struct SiteReport {
+  int64_t layer = 0;
+  /// "attention" or "FFN".
+  std::string site;
+  /// KV groups, or neurons.
+  int64_t units_before = 0, units_after = 0;
+  /// Squared error of its outputs, as a share of the energy of what they ought to be: cut and nothing more; refitted.
+  double error_before = 0, error_after = 0;
+};
+
+/// What one layer's changes cost by themselves, the other layers as they were.
+struct LayerKlReport {
+  int64_t layer = 0;
+  /// Mean KL(before || after) a token, in nats.
+  double kl_nats = 0;
+};
+
 /// Everything one page shows. All strings are plain text (UTF-8); none is trusted, all are escaped.
 struct Report {
   /// The page's heading, e.g. "stories260K pruned by prunenet".
@@ -83,6 +101,10 @@ struct Report {
   std::optional<int64_t> best_episode;
   /// Sentences to show near the top (warnings and explanations).
   std::vector<std::string> notes;
+  /// Errors before and after the refit, in the order of the work; may be empty.
+  std::vector<SiteReport> sites = {};
+  /// KL of each layer alone; may be empty.
+  std::vector<LayerKlReport> layer_kl = {};
   /// What the second model says differently.
   std::optional<ComparisonReport> comparison = std::nullopt;
 };

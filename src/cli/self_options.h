@@ -1,0 +1,70 @@
+// The options of self-calibrated pruning, and running it by them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calibrate/allocation.h"
+#include "calibrate/mix.h"
+#include "calibrate/self_pruner.h"
+#include "cli/engine_options.h"
+#include "cli/selection_options.h"
+
+namespace prunenet::cli {
+
+struct SelfVerbOptions {
+  std::string calibration = "own-text", moments, refit = "auto", weighting = "auto", allocate = "uniform",
+              curves = "kl", budget = "params";
+  bool no_refit = false, keep_output = false, pad = false;
+  int64_t own_text = 0;  // 0: by the size of the model
+  int64_t tokens = 256, sensitivity_tokens = 65536, check = 32;
+  std::optional<int64_t> neuron_steps;
+  int64_t neuron_iterations = 15;
+  double temperature = 1, feedback = 0.5;
+  std::optional<double> damping, ratio_total;
+  double heads = 0;
+  int64_t layers = 0;
+};
+/// The options that go with --method self alone.
+void add_self_options(CLI::App& verb, SelfVerbOptions& options);
+/// Throws kBadOption for what contradicts itself or would do nothing; `is_self`: the method is self. To be called while
+/// the command line is read.
+void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bool is_self);
+/// Whether the run measures with the engine: Gaussian inputs do without.
+bool needs_engine(const SelfVerbOptions& options);
+/// sequential, one-shot or none.
+std::string resolved_refit(const SelfVerbOptions& options);
+
+/// What `--method self` came to.
+struct SelfRun {
+  std::unique_ptr<ScratchFile> scratch;  // holds what `changed` refers to
+  std::unique_ptr<ChangedModel> changed;
+  ShrinkOutcome outcome;
+  std::string calibration;               // in words
+  std::optional<double> fresh_kl;        // KL(dense || pruned) on own text that nothing was fitted to
+  int64_t fresh_sequences = 0;
+  std::vector<double> layer_kl;          // of each layer alone; where a report asked for it
+  std::optional<AdaptiveWidths> adaptive;
+  std::vector<DroppedLayer> dropped;     // in the order in which they went
+  std::optional<Mix> mix;
+};
+struct SelfRequest {
+  const OpenModel* open = nullptr;
+  const SelfVerbOptions* self = nullptr;
+  const SelectionOptions* selection = nullptr;
+  const EngineVerbOptions* engine = nullptr;
+  std::filesystem::path scratch_folder;
+  bool wants_layer_kl = false;
+};
+SelfRun run_self(const SelfRequest& request, Progress& progress);
+
+/// The defaults that depend on the model.
+int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open);
+int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open);
+
+/// What decides the result, for the artefact.
+Json self_options_json(const SelfVerbOptions& options, const OpenModel& open);
+
+}  // namespace prunenet::cli

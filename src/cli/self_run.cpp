@@ -1,0 +1,273 @@
+// Running self-calibrated pruning by the options.
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "calibrate/collect.h"
+#include "cli/format.h"
+#include "cli/self_options.h"
+#include "cli/text_windows.h"
+#include "selection/budget.h"
+#include "slice/slice.h"
+
+namespace prunenet::cli {
+namespace {
+
+constexpr int64_t kSmallModel = 200'000'000;   // parameters: more own text costs nothing to speak of
+constexpr int64_t kTinyModel = 20'000'000;     // several Gauss-Newton steps take seconds
+constexpr int64_t kMediumModel = 2'000'000'000;  // one takes as long as the rest of the work
+
+bool is_text_file(const SelfVerbOptions& options) {
+  return options.calibration != "own-text" && options.calibration != "random-tokens" &&
+         options.calibration != "gaussian";
+}
+
+SelfOptions pruner_options(const SelfRequest& request) {
+  const SelfVerbOptions& self = *request.self;
+  const OpenModel& open = *request.open;
+  SelfOptions options;
+  options.sequences = own_text_sequences(self, open);
+  options.tokens = self.tokens;
+  if (open.model.max_context > 0) options.tokens = std::min(options.tokens, open.model.max_context);
+  options.temperature = self.temperature;
+  options.seed = request.selection->seed;
+  const std::string refit = resolved_refit(self);
+  options.refit = refit == "sequential" ? RefitMode::kSequential
+                  : refit == "one-shot" ? RefitMode::kOneShot
+                                        : RefitMode::kNone;
+  options.feedback = self.feedback;
+  options.refit_attention = !self.keep_output;
+  options.neuron_steps = neuron_steps(self, open);
+  options.neuron_iterations = self.neuron_iterations;
+  options.weigh_by_loss = self.weighting != "plain" && self.calibration != "gaussian";
+  options.sensitivity_tokens = self.sensitivity_tokens;
+  options.damping = self.damping;
+  if (self.calibration == "gaussian") {
+    options.calibration = Calibration::kGaussian;
+  } else if (self.calibration == "random-tokens") {
+    options.calibration = Calibration::kRandomTokens;
+  } else if (self.calibration != "own-text") {
+    options.calibration = Calibration::kGivenText;
+    options.given = text_windows(open, self.calibration, options.tokens, 0, "--calibration own-text");
+  }
+  return options;
+}
+
+void warn_of_few_tokens(const ShrinkOutcome& outcome, const OpenModel& open, Progress& progress) {
+  for (const SiteOutcome& site : outcome.sites) {
+    const int64_t width = site_ref(open.model, site.layer, site.site).weight->cols;
+    const double ratio = tokens_per_input(width, site.tokens);
+    if (ratio >= 1) continue;
+    progress.warn(fmt::format(
+        "{} tokens are few for {} inputs of layer {}'s {} ({:.2f} each): the moments are singular, and the damping {:.2g} "
+        "decides what the text does not; more --own-text or --tokens would help",
+        site.tokens, width, site.layer, site_name(site.site), ratio, std::max(site.damping, site.refit_damping)));
+    return;
+  }
+}
+
+class SelfRunner {
+ public:
+  SelfRunner(const SelfRequest& request, Progress& progress)
+      : request_(request), self_(*request.self), open_(*request.open), progress_(progress) {}
+
+  SelfRun run() {
+    run_.scratch = std::make_unique<ScratchFile>(request_.scratch_folder);
+    open_moments();
+    if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
+    if (!self_.moments.empty() && !reader_) fill_moments();
+    SelfOptions options = pruner_options(request_);
+    if (reader_) {
+      options.calibration = Calibration::kStoredMoments;
+      options.given.clear();
+      options.stored = &*reader_;
+    }
+    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), std::move(options), *run_.scratch, progress_);
+    run_.calibration = pruner.words();
+    if (self_.ratio_total) {
+      find_best_mix(pruner);
+    } else {
+      run_.changed = std::make_unique<ChangedModel>(open_.checkpoint, open_.model, *run_.scratch);
+      run_.outcome = pruner.shrink(plan(pruner), *run_.changed);
+    }
+    warn_of_few_tokens(run_.outcome, open_, progress_);
+    if (engine_) measure(pruner);
+    return std::move(run_);
+  }
+
+ private:
+  // Whether anything of this run has the model compute.
+  bool wants_engine() const {
+    const CLI::Option* check = request_.selection->verb->get_option_no_throw("--check");
+    const bool check_said = check != nullptr && check->count() > 0 && self_.check > 0;
+    if (self_.calibration == "gaussian") return false;
+    return !reader_ || resolved_refit(self_) == "sequential" || check_said || request_.wants_layer_kl ||
+           (self_.allocate == "adaptive" && self_.curves == "kl");
+  }
+
+  void open_moments() {
+    if (self_.moments.empty() || !std::filesystem::exists(self_.moments)) return;
+    reader_.emplace(self_.moments);
+    reader_->require(open_.checkpoint.header_hash(), maps_of(open_.model, self_.heads > 0));
+    progress_.note("using the moments in " + self_.moments + ": " + reader_->manifest().source);
+  }
+
+  void fill_moments() {
+    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(pruner_options(request_)), *run_.scratch,
+                      progress_);
+    collect_moments(pruner, self_.moments);
+    open_moments();
+  }
+
+  static SelfOptions one_shot(SelfOptions options) {
+    if (options.refit == RefitMode::kSequential) options.refit = RefitMode::kOneShot;
+    return options;
+  }
+
+  int64_t width_multiple(size_t layer) const {
+    const int64_t said = request_.selection->width_multiple;
+    return said > 0 ? said : default_width_multiple(open_.model.layers[layer].ffn.neurons.width);
+  }
+
+  ShrinkPlan plan(SelfPruner& pruner) {
+    const double ratio = request_.selection->ratio.value_or(0);
+    ShrinkPlan plan;
+    plan.widths = kept_widths(open_.model, ratio, request_.selection->width_multiple);
+    if (self_.heads > 0) plan.kv_groups = kept_groups_of_layers();
+    if (self_.layers > 0) {
+      require_layers();
+      const auto probe = pruner.engine("dropping layers").open_probe(first_tokens(pruner.text(), kProbeTokens));
+      run_.dropped = choose_dropped_layers(*probe, num_layers(), self_.layers, progress_);
+      for (const DroppedLayer& dropped : run_.dropped) plan.dropped_layers.push_back(dropped.layer);
+      std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
+    }
+    if (self_.allocate == "adaptive") {
+      AdaptiveOptions adaptive;
+      adaptive.curves = self_.curves == "kl" ? CurveKind::kKl : CurveKind::kError;
+      adaptive.unit = self_.budget == "bytes"   ? BudgetUnit::kBytes
+                      : self_.budget == "flops" ? BudgetUnit::kFlops
+                                                : BudgetUnit::kParams;
+      adaptive.ratio = ratio;
+      adaptive.width_multiple = width_multiple(0);
+      adaptive.probe_tokens = kProbeTokens;
+      run_.adaptive = adaptive_widths(pruner, plan.widths, adaptive);
+      plan.widths = run_.adaptive->widths;
+    }
+    return plan;
+  }
+
+  int64_t num_layers() const { return static_cast<int64_t>(open_.model.layers.size()); }
+
+  void require_layers() const {
+    if (!open_.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open_.model.keys.layers_fixed);
+    if (self_.layers >= num_layers()) {
+      fail(ErrorCode::kBadOption, "--layers", "is {}, and {} has {}: at least one must stay", self_.layers, open_.name(),
+           num_layers());
+    }
+  }
+
+  std::vector<int64_t> kept_groups_of_layers() const {
+    if (!open_.model.keys.heads_fixed.empty()) fail(ErrorCode::kUnsupported, "--heads", "{}", open_.model.keys.heads_fixed);
+    std::vector<int64_t> kept;
+    for (const LayerDescription& layer : open_.model.layers) {
+      const int64_t groups = layer.attention.kv_groups.width;
+      const auto gone = static_cast<int64_t>(std::floor(self_.heads * static_cast<double>(groups) + 1e-9));
+      kept.push_back(std::max<int64_t>(1, groups - gone));
+    }
+    if (kept.front() == open_.model.layers.front().attention.kv_groups.width) {
+      fail(ErrorCode::kBadOption, "--heads", "{} of {} KV groups rounds down to none; the least that can go is {:.4g}",
+           self_.heads, kept.front(), 1 / static_cast<double>(kept.front()));
+    }
+    return kept;
+  }
+
+  void find_best_mix(SelfPruner& pruner) {
+    MixOptions mix;
+    mix.total_ratio = *self_.ratio_total;
+    mix.width_multiple = width_multiple(0);
+    mix.probe_tokens = kProbeTokens;
+    mix.fresh_sequences = std::max<int64_t>(1, self_.check);
+    mix.params_after = [&](const Mask& mask) {
+      return measure_size(open_.model, plan_slice(open_.checkpoint, open_.model, mask).tensors).params;
+    };
+    run_.mix = find_mix(pruner, mix);
+    run_.changed = std::move(run_.mix->changed);
+    run_.outcome = std::move(run_.mix->outcome);
+  }
+
+  void measure(SelfPruner& pruner) {
+    if (self_.check > 0) {
+      run_.fresh_sequences = self_.check;
+      const auto fresh = pruner.fresh_text(self_.check);
+      progress_.begin("measuring the result", 1);
+      run_.fresh_kl = measure_changed(*engine_, open_.model, *run_.changed, fresh);
+      progress_.advance(1);
+      progress_.end();
+    }
+    if (request_.wants_layer_kl) {
+      const auto probe = engine_->open_probe(first_tokens(pruner.fresh_text(kLayerSequences), kProbeTokens));
+      run_.layer_kl = kl_of_layers(*probe, open_.model, *run_.changed, progress_);
+    }
+  }
+
+  static constexpr int64_t kProbeTokens = 4096, kLayerSequences = 16;
+
+  const SelfRequest& request_;
+  const SelfVerbOptions& self_;
+  const OpenModel& open_;
+  Progress& progress_;
+  std::optional<MomentsReader> reader_;
+  std::unique_ptr<Engine> engine_;
+  SelfRun run_;
+};
+
+}  // namespace
+
+int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open) {
+  if (options.own_text > 0) return options.own_text;
+  return open.size().params < kSmallModel ? 256 : 64;
+}
+
+int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
+  if (options.neuron_steps) return *options.neuron_steps;
+  const int64_t params = open.size().params;
+  return params < kTinyModel ? 4 : params < kMediumModel ? 1 : 0;
+}
+
+SelfRun run_self(const SelfRequest& request, Progress& progress) { return SelfRunner(request, progress).run(); }
+
+Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
+  Json json = {{"calibration", is_text_file(options)
+                                   ? std::filesystem::path(options.calibration).filename().string()
+                                   : options.calibration}};
+  const std::string refit = resolved_refit(options);
+  if (needs_engine(options)) {
+    if (!is_text_file(options)) json["own_text"] = own_text_sequences(options, open);
+    json["tokens"] = options.tokens;
+    if (options.calibration == "own-text") json["temperature"] = options.temperature;
+    json["weighting"] = options.weighting == "plain" ? "plain" : "loss";
+    if (options.weighting != "plain") json["loss_tokens"] = options.sensitivity_tokens;
+  }
+  json["refit"] = refit;
+  if (refit == "sequential") {
+    json["feedback"] = options.feedback;
+    json["refit_output"] = !options.keep_output;
+  }
+  if (refit != "none" && needs_engine(options)) {
+    json["neuron_steps"] = neuron_steps(options, open);
+    json["neuron_iterations"] = options.neuron_iterations;
+  }
+  json["damping"] = options.damping ? Json(*options.damping) : Json("auto");
+  json["allocate"] = options.allocate;
+  if (options.allocate == "adaptive") {
+    json["curves"] = options.curves;
+    json["budget"] = options.budget;
+    json["pad"] = options.pad;
+  }
+  if (options.heads > 0) json["heads"] = options.heads;
+  if (options.layers > 0) json["layers"] = options.layers;
+  if (options.ratio_total) json["ratio_total"] = *options.ratio_total;
+  return json;
+}
+
+}  // namespace prunenet::cli
