@@ -22,7 +22,7 @@ class BadOption : public Refusal {
     expect_refused({"plan", model(), "--mask", mask()}, all);
   }
   void expect_policy_refused(const std::vector<std::string>& fragments) const {
-    expect_refused(prune_with({"--ratio", "0.25", "--policy", policy()}), fragments);
+    expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--policy", policy()}), fragments);
   }
   void train(const fs::path& on) const {
     const RunResult result =
@@ -34,7 +34,8 @@ class BadOption : public Refusal {
 TEST_F(BadOption, RatioOutsideItsRangeIsNamed) {
   for (const std::string ratio : {"-0.1", "1", "1.5", "nan", "inf", "-inf", "1e300"}) {
     SCOPED_TRACE(ratio);
-    expect_refused(prune_with({"--ratio", ratio}), {"--ratio", "expected a number from 0 up to but not including 1"});
+    expect_refused(prune_with({"--ratio", ratio, "--method", "prunenet"}),
+                   {"--ratio", "expected a number from 0 up to but not including 1"});
     expect_refused({"plan", model(), "--ratio", ratio}, {"--ratio"});
     expect_refused({"train", model(), "-o", policy(), "--ratio", ratio}, {"--ratio"});
   }
@@ -90,7 +91,8 @@ TEST_F(BadOption, OptionsThatWouldDoNothingAreWrongUsage) {
   train(model());
   expect_refused(prune_with({"--ratio", "0.25", "--method", "random", "--episodes", "3"}), {"--episodes", "no policy"}, 2);
   expect_refused(prune_with({"--ratio", "0.25", "--method", "random", "--route", "direct"}), {"--route", "no spectrum"}, 2);
-  expect_refused(prune_with({"--ratio", "0.25", "--policy", policy(), "--lr", "0.1"}), {"--lr", "no policy is trained"}, 2);
+  expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--policy", policy(), "--lr", "0.1"}),
+                 {"--lr", "no policy is trained"}, 2);
   expect_refused(prune_with({"--mask", mask(), "--width-multiple", "4"}), {"--width-multiple", "--mask"}, 2);
   expect_refused(prune_with({"--mask", mask(), "--select", "top"}), {"--select", "--mask"}, 2);
 }

@@ -37,7 +37,7 @@ TEST_F(Contract, InspectKeys) {
 
 TEST_F(Contract, PlanKeysAndThatItWritesNothing) {
   const auto before = folder_contents(root());
-  const Json json = prunenet_json({"plan", model(), "--ratio", "0.25"});
+  const Json json = prunenet_json({"plan", model(), "--ratio", "0.25", "--method", "prunenet"});
   expect_keys(json, {"ffn_ratio_reached", "total_ratio_reached", "params_before", "params_after",
                      "flops_per_token_before", "flops_per_token_after", "estimated_s", "estimated_peak_bytes"});
   EXPECT_DOUBLE_EQ(json["ffn_ratio_reached"], 0.25);
@@ -47,8 +47,8 @@ TEST_F(Contract, PlanKeysAndThatItWritesNothing) {
 }
 
 TEST_F(Contract, PruneKeysAreThoseOfPlanAndMore) {
-  const Json plan = prunenet_json({"plan", model(), "--ratio", "0.25"});
-  const Json json = prunenet_json(prune_with({"--ratio", "0.25"}));
+  const Json plan = prunenet_json({"plan", model(), "--ratio", "0.25", "--method", "prunenet"});
+  const Json json = prunenet_json(prune_with({"--ratio", "0.25", "--method", "prunenet"}));
   expect_keys(json, {"elapsed_s", "peak_rss_bytes", "method", "seed", "kept_widths"});
   for (const auto& [key, value] : plan.items()) {
     if (key.starts_with("estimated_")) continue;
@@ -88,7 +88,8 @@ TEST_F(Contract, SpectrumKeys) {
 TEST_F(Contract, ResultsGoToStdoutAndProgressToStderr) {
   for (const bool json : {false, true}) {
     const std::string target = root() / (json ? "with-json" : "without");
-    std::vector<std::string> arguments{"prune", model(), "-o", target, "--ratio", "0.25"};
+    std::vector<std::string> arguments{"prune",   model(), "-o",       target, "--ratio", "0.25",
+                                       "--method", "prunenet"};
     if (json) arguments.emplace_back("--json");
     const RunResult result = run_prunenet(arguments);
     ASSERT_EQ(result.status, 0) << result.err;
@@ -102,7 +103,7 @@ TEST_F(Contract, ResultsGoToStdoutAndProgressToStderr) {
 }
 
 TEST_F(Contract, QuietMeansSilenceOnStderr) {
-  const RunResult result = run_prunenet({"prune", model(), "-o", out(), "--ratio", "0.25", "-q"});
+  const RunResult result = run_prunenet({"prune", model(), "-o", out(), "--ratio", "0.25", "--method", "prunenet", "-q"});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
 }
@@ -163,8 +164,8 @@ TEST_F(Contract, AResultThatCannotBePrintedIsAFailure) {
 TEST_F(Contract, RelativePathsAreTakenFromTheWorkingFolder) {
   RunOptions options;
   options.working_folder = root();
-  EXPECT_EQ(run_prunenet({"prune", "model", "-o", "out", "--ratio", "0.25", "--report", "r.html"}, options).status, 0);
-  EXPECT_EQ(run_prunenet({"prune", "./model/", "-o", "./sub/out/", "--ratio", "0.25"}, options).status, 0);
+  EXPECT_EQ(run_prunenet({"prune", "model", "-o", "out", "--ratio", "0.25", "--method", "product", "--report", "r.html"}, options).status, 0);
+  EXPECT_EQ(run_prunenet({"prune", "./model/", "-o", "./sub/out/", "--ratio", "0.25", "--method", "product"}, options).status, 0);
   EXPECT_TRUE(fs::exists(root() / "r.html"));
   EXPECT_EQ(folder_contents(out()), folder_contents(root() / "sub" / "out"));
 }
@@ -176,7 +177,7 @@ TEST_F(Contract, FoldersWithStrangeNamesWork) {
                                  "new\nline", "{}"}) {
     tiny_model().write(root() / name / "model");
     const RunResult result =
-        run_prunenet({"prune", root() / name / "model", "-o", root() / name / "out", "--ratio", "0.25", "--json"});
+        run_prunenet({"prune", root() / name / "model", "-o", root() / name / "out", "--ratio", "0.25", "--method", "product", "--json"});
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_TRUE(Json::accept(result.out)) << result.out;
   }

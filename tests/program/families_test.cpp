@@ -110,7 +110,7 @@ class Family : public ::testing::TestWithParam<Golden> {
 };
 
 TEST_P(Family, AQuarterIsCutFromTheFfnAndFromNothingElse) {
-  const Json printed = prunenet_json({"prune", model_, "-o", out(), "--ratio", "0.25"});
+  const Json printed = prunenet_json({"prune", model_, "-o", out(), "--ratio", "0.25", "--method", "prunenet"});
   const Rows rows = kept_rows_of(out());
   ASSERT_EQ(rows.size(), 3u);
   const auto width = static_cast<int64_t>(rows[0].size());

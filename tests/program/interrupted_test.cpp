@@ -76,11 +76,11 @@ class Interrupted : public Refusal {
 };
 
 TEST_F(Interrupted, TrainingByCtrlC) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--episodes", "1000000"}), SIGINT);
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGINT);
 }
 
 TEST_F(Interrupted, TrainingByTheServiceManager) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--episodes", "1000000"}), SIGTERM);
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGTERM);
 }
 
 TEST_F(Interrupted, TrainVerbByCtrlC) {

@@ -1,0 +1,98 @@
+// Scratch files: what is put comes back, nothing has a name, and nothing is made before it is needed.
+#include "base/scratch_file.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstring>
+#include <functional>
+
+#include "support/support.h"
+
+namespace prunenet {
+namespace {
+namespace fs = std::filesystem;
+
+std::vector<std::byte> bytes_of(size_t count, unsigned first) {
+  std::vector<std::byte> bytes(count);
+  for (size_t i = 0; i < count; ++i) bytes[i] = static_cast<std::byte>(first + 31 * i + i / 251);
+  return bytes;
+}
+
+bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+TEST(ScratchFile, GivesBackWhatWasPut) {
+  const test::TemporaryFolder folder;
+  ScratchFile scratch(folder.path());
+  std::vector<std::vector<std::byte>> put;
+  std::vector<std::span<const std::byte>> got;
+  for (const size_t size : {size_t{1}, size_t{65535}, size_t{65536}, size_t{65537}, size_t{0}, size_t{1000000}}) {
+    put.push_back(bytes_of(size, static_cast<unsigned>(size % 7)));
+    got.push_back(scratch.put(put.back()));
+  }
+  // Later puts leave earlier ones as they were.
+  for (size_t i = 0; i < put.size(); ++i) EXPECT_TRUE(same(got[i], put[i])) << put[i].size() << " bytes";
+  EXPECT_GE(scratch.size_bytes(), 1 + 65535 + 65536 + 65537 + 1000000U);
+}
+
+TEST(ScratchFile, HasNoName) {
+  const test::TemporaryFolder folder;
+  {
+    ScratchFile scratch(folder.path());
+    EXPECT_TRUE(fs::is_empty(folder.path()));
+    scratch.put(bytes_of(100, 1));
+    EXPECT_TRUE(fs::is_empty(folder.path()));
+  }
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(ScratchFile, GoesIntoTheNearestFolderThatExists) {
+  const test::TemporaryFolder folder;
+  ScratchFile scratch(folder / "not" / "yet" / "there");
+  const auto bytes = bytes_of(10, 3);
+  EXPECT_TRUE(same(scratch.put(bytes), bytes));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  ScratchFile here("");
+  EXPECT_TRUE(same(here.put(bytes), bytes));
+}
+
+TEST(ScratchFile, ThatCannotBeMadeNamesItsFolder) {
+  if (!fs::exists("/proc/self/fdinfo")) GTEST_SKIP() << "this system has no folder that nobody can write to";
+  ScratchFile scratch("/proc/self/fdinfo");
+  EXPECT_EQ(scratch.size_bytes(), 0U) << "nothing is made before the first put";
+  try {
+    scratch.put(bytes_of(10, 1));
+    ADD_FAILURE() << "a file in /proc/self/fdinfo";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kIo);
+    EXPECT_EQ(error.where(), "/proc/self/fdinfo");
+  }
+}
+
+TEST(ScratchFile, WithoutRoomIsAnErrorAndLeavesTheEarlierBytes) {
+  const test::TemporaryFolder folder;
+  ScratchFile scratch(folder.path());
+  const auto first = bytes_of(1000, 5);
+  const auto kept = scratch.put(first);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit former{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &former), 0);
+  const rlimit small{100000, former.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  bool thrown = false;
+  try {
+    scratch.put(bytes_of(200000, 6));
+  } catch (const Error& error) {
+    thrown = error.where() == folder.path().string();
+  }
+  ::setrlimit(RLIMIT_FSIZE, &former);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(thrown);
+  EXPECT_TRUE(same(kept, first));
+  EXPECT_TRUE(same(scratch.put(first), first));
+}
+
+}  // namespace
+}  // namespace prunenet

@@ -1,0 +1,46 @@
+// Checkpoints that are open with their description, and what the tests of shrinking share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "calibrate/shrink.h"
+#include "linalg/matrices.h"
+#include "support/tiny_model.h"
+
+namespace prunenet::test {
+
+/// Folders of golden/ that hold a model.
+inline const std::vector<std::string> kGoldenFamilies{"llama",    "llama_sharded", "llama_bf16", "mistral", "qwen2",
+                                                      "gemma",    "phi",           "phi3",       "opt",     "gpt_neox",
+                                                      "gpt2",     "falcon7b_mqa",  "falcon_rw_alibi"};
+
+struct OpenedModel {
+  explicit OpenedModel(const std::filesystem::path& folder)
+      : checkpoint(folder), model(describe_model(checkpoint)), scratch(scratch_folder.path()) {}
+  int64_t layers() const { return static_cast<int64_t>(model.layers.size()); }
+
+  Checkpoint checkpoint;
+  ModelDescription model;
+  TemporaryFolder scratch_folder;
+  ScratchFile scratch;
+  SilentProgress silent;
+};
+
+/// Every tensor that was replaced, as bytes.
+inline std::map<std::string, std::string> replaced_bytes(const ChangedModel& changed) {
+  std::map<std::string, std::string> bytes;
+  for (const auto& [name, part] : changed.replaced())
+    bytes[name].assign(reinterpret_cast<const char*>(part.data()), part.size());
+  return bytes;
+}
+
+/// Two thirds of every layer's neurons.
+inline ShrinkPlan two_thirds(const ModelDescription& model) {
+  ShrinkPlan plan;
+  for (const LayerDescription& layer : model.layers) plan.widths.push_back(layer.ffn.neurons.width * 2 / 3);
+  return plan;
+}
+
+}  // namespace prunenet::test
