@@ -59,7 +59,9 @@ Matrix<float> tokens_of(const Options& options, uint64_t seed) {
   return h;
 }
 
-double memory_gib() { return static_cast<double>(peak_rss_bytes()) / 1073741824.0; }
+double memory_gib() {
+  return static_cast<double>(peak_rss_bytes()) / 1073741824.0;
+}
 
 void report_moments(const Options& options, const Matrix<float>& h) {
   // Chunk by chunk in turn, so that both see the same machine.
@@ -87,9 +89,11 @@ void report_moments(const Options& options, const Matrix<float>& h) {
     ours.push_back(ours_s);
     ratios.push_back(ours_s / bare_s);
   }
-  const double flops = static_cast<double>(options.inputs) * static_cast<double>(options.inputs) * static_cast<double>(options.tokens);
-  fmt::print("moments: {:.2f} s, bare ssyrk {:.2f} s ({:.0f} GFLOP/s), ratio {:.2f} (medians of {}; ratios {:.2f})\n", median(ours),
-             median(bare), flops / median(bare) / 1e9, median(ratios), options.repeat, fmt::join(ratios, " "));
+  const double flops =
+      static_cast<double>(options.inputs) * static_cast<double>(options.inputs) * static_cast<double>(options.tokens);
+  fmt::print("moments: {:.2f} s, bare ssyrk {:.2f} s ({:.0f} GFLOP/s), ratio {:.2f} (medians of {}; ratios {:.2f})\n",
+             median(ours), median(bare), flops / median(bare) / 1e9, median(ratios), options.repeat,
+             fmt::join(ratios, " "));
 }
 
 // Seconds of a bare product of 4096 x 4096 x 4096: what "a second" is worth on this machine just now.
@@ -101,14 +105,16 @@ double bare_gemm_gflops() {
   std::vector<double> seconds;
   for (int i = 0; i < 3; ++i) {
     const Stopwatch watch;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kSize, kSize, kSize, 1, a.data(), kSize, b.data(), kSize, 0, c.data(), kSize);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kSize, kSize, kSize, 1, a.data(), kSize, b.data(), kSize, 0,
+                c.data(), kSize);
     seconds.push_back(watch.elapsed_s());
   }
   return 2.0 * kSize * kSize * kSize / median(seconds) / 1e9;
 }
 
 void run(const Options& options) {
-  fmt::print("F {}, D {}, {} tokens, {} threads, {}\n", options.inputs, options.outputs, options.tokens, num_threads(), blas_info().name);
+  fmt::print("F {}, D {}, {} tokens, {} threads, {}\n", options.inputs, options.outputs, options.tokens, num_threads(),
+             blas_info().name);
   Matrix<float> t(options.target ? options.chunk : 0, options.outputs);
   CollectedMoments collected;
   {
@@ -139,27 +145,35 @@ void run(const Options& options) {
   const double gflops = bare_gemm_gflops();
   EliminationOptions elimination_options;
   elimination_options.group_size = options.group_size;
-  elimination_options.remove_groups = static_cast<int64_t>(options.ratio * static_cast<double>(options.inputs / options.group_size));
+  elimination_options.remove_groups =
+      static_cast<int64_t>(options.ratio * static_cast<double>(options.inputs / options.group_size));
   const std::clock_t cpu_before = std::clock();
   const Stopwatch eliminate_watch;
-  const Elimination elimination = eliminate(collected.moments, w, options.sensitivity ? &g : nullptr, elimination_options);
+  const Elimination elimination =
+      eliminate(collected.moments, w, options.sensitivity ? &g : nullptr, elimination_options);
   const double eliminate_s = eliminate_watch.elapsed_s();
-  fmt::print("elimination of {}: {:.1f} s, error {:.4f} of the energy, damping {:.4f} (raised {} times); peak memory {:.2f} GiB\n",
-             elimination.removed.size(), eliminate_s, elimination.error.back() / elimination.energy, elimination.damping,
-             elimination.damping_raised, memory_gib());
+  fmt::print(
+      "elimination of {}: {:.1f} s, error {:.4f} of the energy, damping {:.4f} (raised {} times); peak memory {:.2f} "
+      "GiB\n",
+      elimination.removed.size(), eliminate_s, elimination.error.back() / elimination.energy, elimination.damping,
+      elimination.damping_raised, memory_gib());
   std::fflush(stdout);
   const std::vector<int64_t> kept = columns_of_groups(
-      kept_groups(elimination, options.inputs / options.group_size, elimination_options.remove_groups), options.group_size);
+      kept_groups(elimination, options.inputs / options.group_size, elimination_options.remove_groups),
+      options.group_size);
   const Stopwatch refit_watch;
   const Refit refitted = refit(collected.moments, collected.target ? &*collected.target : nullptr, w, nullptr, kept);
   const double refit_s = refit_watch.elapsed_s();
   const double cpu_s = static_cast<double>(std::clock() - cpu_before) / CLOCKS_PER_SEC;
-  fmt::print("refit of {}: {:.1f} s, error {:.4f} of the energy, {:.4f} before; damping {:.4f} (raised {} times)\n", kept.size(), refit_s,
-             refitted.error / refitted.target_energy, refitted.plain_error / refitted.target_energy, refitted.damping, refitted.damping_raised);
+  fmt::print("refit of {}: {:.1f} s, error {:.4f} of the energy, {:.4f} before; damping {:.4f} (raised {} times)\n",
+             kept.size(), refit_s, refitted.error / refitted.target_energy,
+             refitted.plain_error / refitted.target_energy, refitted.damping, refitted.damping_raised);
   const double gflops_after = bare_gemm_gflops();
-  fmt::print("elimination and refit: {:.1f} s (goal 60), {:.1f} s of processor time, while a bare product ran at {:.0f} GFLOP/s before and {:.0f} "
-             "after; peak memory {:.2f} GiB (goal 4)\n",
-             eliminate_s + refit_s, cpu_s, gflops, gflops_after, memory_gib());
+  fmt::print(
+      "elimination and refit: {:.1f} s (goal 60), {:.1f} s of processor time, while a bare product ran at {:.0f} "
+      "GFLOP/s before and {:.0f} "
+      "after; peak memory {:.2f} GiB (goal 4)\n",
+      eliminate_s + refit_s, cpu_s, gflops, gflops_after, memory_gib());
 }
 
 }  // namespace

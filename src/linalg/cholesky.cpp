@@ -14,13 +14,23 @@
 namespace prunenet {
 namespace {
 
-int64_t panel_of(int64_t n) { return n >= 2048 ? 256 : 64; }
+int64_t panel_of(int64_t n) {
+  return n >= 2048 ? 256 : 64;
+}
 
 // LAPACK sees a row-major upper triangle as a column-major lower one.
-lapack_int potrf(int64_t n, float* a, int64_t lda) { return LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda)); }
-lapack_int potrf(int64_t n, double* a, int64_t lda) { return LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda)); }
-lapack_int potri(int64_t n, float* a, int64_t lda) { return LAPACKE_spotri_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda)); }
-lapack_int potri(int64_t n, double* a, int64_t lda) { return LAPACKE_dpotri_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda)); }
+lapack_int potrf(int64_t n, float* a, int64_t lda) {
+  return LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda));
+}
+lapack_int potrf(int64_t n, double* a, int64_t lda) {
+  return LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda));
+}
+lapack_int potri(int64_t n, float* a, int64_t lda) {
+  return LAPACKE_spotri_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda));
+}
+lapack_int potri(int64_t n, double* a, int64_t lda) {
+  return LAPACKE_dpotri_work(LAPACK_COL_MAJOR, 'L', blas::narrow(n), a, blas::narrow(lda));
+}
 
 template <typename Real>
 bool diagonal_is_positive(Block<const Real> a) {
@@ -74,7 +84,8 @@ void solve_with_cholesky(Block<const Real> u, Block<Real> x) {
   const int64_t high = std::min<int64_t>(256, tile_of(x.rows));
   PRUNENET_CHECK(u.rows == u.cols && x.cols == u.cols);
   const SerialBlas serial;
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads()) if (x.rows * u.cols * u.cols > kParallelFromOperations)
+#pragma omp parallel for schedule(dynamic) \
+    num_threads(num_threads()) if (x.rows * u.cols * u.cols > kParallelFromOperations)
   for (int64_t row = 0; row < x.rows; row += high) {
     const int64_t rows = std::min(high, x.rows - row);
     blas::solve_upper(true, false, rows, u.cols, u.data, u.stride, x.row(row), x.stride);
@@ -119,8 +130,8 @@ bool invert_positive_definite(Block<Real> a) {
   return finite;
 }
 
-#define PRUNENET_INSTANTIATE(Real)                                        \
-  template bool cholesky<Real>(Block<Real>);                              \
+#define PRUNENET_INSTANTIATE(Real)                                         \
+  template bool cholesky<Real>(Block<Real>);                               \
   template void solve_with_cholesky<Real>(Block<const Real>, Block<Real>); \
   template bool invert_positive_definite<Real>(Block<Real>);
 PRUNENET_INSTANTIATE(float)

@@ -11,7 +11,9 @@
 namespace prunenet {
 namespace {
 
-double sum_in_order(const std::vector<double>& parts) { return std::accumulate(parts.begin(), parts.end(), 0.0); }
+double sum_in_order(const std::vector<double>& parts) {
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
+}
 
 // The tile [rows, cols] at (row, col) of a symmetric matrix of which the upper triangle is stored.
 template <typename Real>
@@ -39,8 +41,8 @@ void copy_symmetric_tile(Block<const Real> s, const Tile& tile, Real* out) {
 }  // namespace
 
 template <typename Real>
-void product(Transpose transpose_a, Transpose transpose_b, Real alpha, Block<const Real> a, Block<const Real> b, Real beta,
-             Block<Real> c) {
+void product(Transpose transpose_a, Transpose transpose_b, Real alpha, Block<const Real> a, Block<const Real> b,
+             Real beta, Block<Real> c) {
   const bool ta = transpose_a == Transpose::kYes, tb = transpose_b == Transpose::kYes;
   const int64_t k = ta ? a.rows : a.cols;
   PRUNENET_CHECK((ta ? a.cols : a.rows) == c.rows && (tb ? b.rows : b.cols) == c.cols && (tb ? b.cols : b.rows) == k);
@@ -59,11 +61,12 @@ void symmetric_product(Real alpha, Block<const Real> a, Block<const Real> b, Rea
   PRUNENET_CHECK(a.rows == b.rows && a.cols == c.rows && b.cols == c.cols && c.rows == c.cols);
   const std::vector<Tile> tiles = upper_tiles(c.cols);
   const SerialBlas serial;
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads()) if (c.rows * c.cols * a.rows > kParallelFromOperations)
+#pragma omp parallel for schedule(dynamic) \
+    num_threads(num_threads()) if (c.rows * c.cols * a.rows > kParallelFromOperations)
   for (size_t t = 0; t < tiles.size(); ++t) {
     const Tile& tile = tiles[t];
-    blas::gemm(true, false, tile.rows, tile.cols, a.rows, alpha, a.data + tile.row, a.stride, b.data + tile.col, b.stride,
-               beta, c.row(tile.row) + tile.col, c.stride);
+    blas::gemm(true, false, tile.rows, tile.cols, a.rows, alpha, a.data + tile.row, a.stride, b.data + tile.col,
+               b.stride, beta, c.row(tile.row) + tile.col, c.stride);
   }
 }
 
@@ -80,8 +83,8 @@ void subtract_product_with_symmetric(Block<const Real> x, Block<const Real> s, B
     for (int64_t k = 0; k < n; k += size) {
       const int64_t depth = std::min(size, n - k);
       copy_symmetric_tile(s, {k, depth, tile.col, tile.cols}, right.data());
-      blas::gemm(false, false, tile.rows, tile.cols, depth, Real{-1}, x.row(tile.row) + k, x.stride, right.data(), tile.cols,
-                 Real{1}, out.row(tile.row) + tile.col, out.stride);
+      blas::gemm(false, false, tile.rows, tile.cols, depth, Real{-1}, x.row(tile.row) + k, x.stride, right.data(),
+                 tile.cols, Real{1}, out.row(tile.row) + tile.col, out.stride);
     }
   }
 }
@@ -99,8 +102,8 @@ double quadratic_trace(Block<const Real> x, Block<const Real> s) {
     // Columns of the tile: twice what lies above the diagonal square, and the square itself.
     Matrix<Real> square(tile.cols, tile.cols), sum(tile.rows, tile.cols);
     copy_symmetric_tile(s, {tile.col, tile.cols, tile.col, tile.cols}, square.data());
-    blas::gemm(false, false, tile.rows, tile.cols, tile.cols, Real{1}, x.row(tile.row) + tile.col, x.stride, square.data(),
-               tile.cols, Real{0}, sum.data(), tile.cols);
+    blas::gemm(false, false, tile.rows, tile.cols, tile.cols, Real{1}, x.row(tile.row) + tile.col, x.stride,
+               square.data(), tile.cols, Real{0}, sum.data(), tile.cols);
     if (tile.col > 0) {
       blas::gemm(false, false, tile.rows, tile.cols, tile.col, Real{2}, x.row(tile.row), x.stride, s.data + tile.col,
                  s.stride, Real{1}, sum.data(), tile.cols);
@@ -128,11 +131,11 @@ double inner_product(Block<const Real> x, Block<const Real> y) {
   return sum_in_order(parts);
 }
 
-#define PRUNENET_INSTANTIATE(Real)                                                                                         \
-  template void product<Real>(Transpose, Transpose, Real, Block<const Real>, Block<const Real>, Real, Block<Real>);        \
-  template void symmetric_product<Real>(Real, Block<const Real>, Block<const Real>, Real, Block<Real>);                    \
-  template void subtract_product_with_symmetric<Real>(Block<const Real>, Block<const Real>, Block<Real>);            \
-  template double quadratic_trace<Real>(Block<const Real>, Block<const Real>);                                             \
+#define PRUNENET_INSTANTIATE(Real)                                                                                  \
+  template void product<Real>(Transpose, Transpose, Real, Block<const Real>, Block<const Real>, Real, Block<Real>); \
+  template void symmetric_product<Real>(Real, Block<const Real>, Block<const Real>, Real, Block<Real>);             \
+  template void subtract_product_with_symmetric<Real>(Block<const Real>, Block<const Real>, Block<Real>);           \
+  template double quadratic_trace<Real>(Block<const Real>, Block<const Real>);                                      \
   template double inner_product<Real>(Block<const Real>, Block<const Real>);
 PRUNENET_INSTANTIATE(float)
 PRUNENET_INSTANTIATE(double)

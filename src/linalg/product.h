@@ -9,8 +9,8 @@ enum class Transpose { kNo, kYes };
 
 /// c [m, n] = alpha op(a) op(b) + beta c. beta = 0 overwrites whatever c holds. Cost: m n k multiply-adds.
 template <typename Real>
-void product(Transpose transpose_a, Transpose transpose_b, Real alpha, Block<const Real> a, Block<const Real> b, Real beta,
-             Block<Real> c);
+void product(Transpose transpose_a, Transpose transpose_b, Real alpha, Block<const Real> a, Block<const Real> b,
+             Real beta, Block<Real> c);
 
 /// Upper triangle of c [n, n] = alpha a^T b + beta c, a and b [k, n], where that is symmetric (or to be made so by a
 /// second call). The strictly lower triangle of the result is unspecified. Cost: about k n^2 / 2 multiply-adds.

@@ -8,7 +8,9 @@
 namespace prunenet {
 
 /// Large tiles keep products at full speed, small ones keep all threads busy.
-inline int64_t tile_of(int64_t n) { return n >= 2048 ? 512 : n >= 512 ? 128 : 64; }
+inline int64_t tile_of(int64_t n) {
+  return n >= 2048 ? 512 : n >= 512 ? 128 : 64;
+}
 
 struct Tile {
   int64_t row, rows, col, cols;

@@ -32,7 +32,8 @@ void require_finite(std::span<const float> rows, int64_t width, const std::vecto
   for (size_t i = 0; i < rows.size(); ++i) {
     if (std::isfinite(rows[i])) continue;
     const int64_t token = tokens_before + static_cast<int64_t>(i) / width, index = static_cast<int64_t>(i) % width;
-    fail(ErrorCode::kNonFinite, where, "{} {} of token {} is {}", what, index, token, std::isnan(rows[i]) ? "NaN" : "infinite");
+    fail(ErrorCode::kNonFinite, where, "{} {} of token {} is {}", what, index, token,
+         std::isnan(rows[i]) ? "NaN" : "infinite");
   }
 }
 

@@ -22,8 +22,8 @@ struct CollectedMoments {
 /// Rows are staged in panels of kPanelTokens; each panel is one f32 matrix product on fixed tiles, added in f32 in the
 /// order of tokens. So the bits depend on neither the number of threads nor how the tokens were cut into chunks.
 /// Error of a second or cross moment over N tokens, against exact sums of the same f32 inputs: at most
-/// (kPanelTokens + N / kPanelTokens + 3) 2^-24 times E|h_i h_j|; found about 1e-6 of it. Means and |t|^2 are summed in f64.
-/// Cost: F^2 N flops (half of a full product) and D F N multiply-adds for targets, at matrix-product speed; memory
+/// (kPanelTokens + N / kPanelTokens + 3) 2^-24 times E|h_i h_j|; found about 1e-6 of it. Means and |t|^2 are summed in
+/// f64. Cost: F^2 N flops (half of a full product) and D F N multiply-adds for targets, at matrix-product speed; memory
 /// 4 F^2 + 4 D F bytes and a panel of 4 kPanelTokens (F + D).
 class MomentAccumulator {
  public:

@@ -40,7 +40,8 @@ LoadedLinear load(const Checkpoint& checkpoint, const LinearDescription& linear)
 }
 
 // The norm whose output the FFN reads.
-const std::optional<NormDescription>& norm_before_ffn(const TransformerDescription& transformer, const BlockDescription& block) {
+const std::optional<NormDescription>& norm_before_ffn(const TransformerDescription& transformer,
+                                                      const BlockDescription& block) {
   const bool own = transformer.block != BlockKind::kPostNorm && block.ffn_norm.has_value();
   return own ? block.ffn_norm : block.attention_norm;
 }
@@ -67,10 +68,12 @@ void draw_inputs(const GaussianOptions& options, int64_t layer, int64_t first, c
                  const std::vector<float>& bias, Block<float> x) {
 #pragma omp parallel for schedule(static) num_threads(num_threads()) if (x.rows * x.cols > (1 << 14))
   for (int64_t i = 0; i < x.rows; ++i) {
-    RandomStream stream(options.seed, RandomStage::kGaussianMoments, static_cast<uint32_t>(layer), static_cast<uint32_t>(first + i));
+    RandomStream stream(options.seed, RandomStage::kGaussianMoments, static_cast<uint32_t>(layer),
+                        static_cast<uint32_t>(first + i));
     float* const row = x.row(i);
     for (int64_t j = 0; j < x.cols; j += 2) {
-      const double radius = std::sqrt(-2 * std::log(stream.next_open())), angle = 2 * std::numbers::pi * stream.next_open();
+      const double radius = std::sqrt(-2 * std::log(stream.next_open())),
+                   angle = 2 * std::numbers::pi * stream.next_open();
       row[j] = static_cast<float>(radius * std::cos(angle));
       if (j + 1 < x.cols) row[j + 1] = static_cast<float>(radius * std::sin(angle));
     }
@@ -86,7 +89,8 @@ void apply(const LoadedLinear& linear, Block<const float> x, Block<float> y) {
 }
 
 // h = act(gate + its bias) (up + its bias), or act(up + its bias); into `up`.
-void combine(const LoadedLinear& up_linear, const LoadedLinear* gate_linear, Activation activation, Block<const float> gate, Block<float> up) {
+void combine(const LoadedLinear& up_linear, const LoadedLinear* gate_linear, Activation activation,
+             Block<const float> gate, Block<float> up) {
 #pragma omp parallel for schedule(static) num_threads(num_threads()) if (up.rows * up.cols > (1 << 14))
   for (int64_t i = 0; i < up.rows; ++i) {
     float* const u = up.row(i);

@@ -20,9 +20,13 @@ constexpr const char* kManifestName = "moments.json";
 constexpr int kVersion = 1;
 constexpr uint64_t kMaxManifestBytes = uint64_t{1} << 30;  // it may hold the text
 
-std::string layer_name(int64_t layer) { return fmt::format("layer-{:03}.safetensors", layer); }
+std::string layer_name(int64_t layer) {
+  return fmt::format("layer-{:03}.safetensors", layer);
+}
 
-int64_t packed_size(int64_t n) { return n * (n + 1) / 2; }
+int64_t packed_size(int64_t n) {
+  return n * (n + 1) / 2;
+}
 
 template <typename T>
 std::span<const std::byte> bytes_of(std::span<const T> values) {
@@ -41,7 +45,8 @@ ordered_json to_json(const MomentsManifest& manifest) {
   for (const MapDescription& map : manifest.maps) {
     maps.push_back({{"name", map.name}, {"inputs", map.inputs}, {"outputs", map.outputs}});
   }
-  ordered_json json{{"prunenet_moments", kVersion}, {"checkpoint", manifest.checkpoint}, {"source", manifest.source}, {"maps", maps}};
+  ordered_json json{
+      {"prunenet_moments", kVersion}, {"checkpoint", manifest.checkpoint}, {"source", manifest.source}, {"maps", maps}};
   if (!manifest.sequences.empty()) json["sequences"] = manifest.sequences;
   return json;
 }
@@ -88,7 +93,8 @@ const StoredTensor& require_tensor(const SafetensorsFile& file, const TensorSpec
   const StoredTensor* const found = find(file, expected.name);
   if (found == nullptr) fail(ErrorCode::kMismatch, where, "lacks tensor '{}'", expected.name);
   if (found->spec.dtype != expected.dtype || found->spec.shape != expected.shape) {
-    fail(ErrorCode::kMismatch, where, "tensor '{}' is {}, expected {}", expected.name, to_string(found->spec), to_string(expected));
+    fail(ErrorCode::kMismatch, where, "tensor '{}' is {}, expected {}", expected.name, to_string(found->spec),
+         to_string(expected));
   }
   if (worst_value(file.bytes(*found), expected.dtype) != Finiteness::kFinite) {
     fail(ErrorCode::kNonFinite, where, "tensor '{}' holds NaN or infinity", expected.name);
@@ -157,7 +163,8 @@ MomentsReader::MomentsReader(const fs::path& folder) : folder_(folder) {
   const fs::path path = folder / kManifestName;
   std::error_code error;
   if (!fs::is_directory(folder, error)) fail(ErrorCode::kNotFound, folder.string(), "is no folder of moments");
-  if (!fs::exists(path, error)) fail(ErrorCode::kNotFound, folder.string(), "holds no moments: there is no {}", kManifestName);
+  if (!fs::exists(path, error))
+    fail(ErrorCode::kNotFound, folder.string(), "holds no moments: there is no {}", kManifestName);
   manifest_ = parse_manifest(read_text_file(path, kMaxManifestBytes), path.string());
 }
 
@@ -170,16 +177,18 @@ void MomentsReader::require(const std::string& checkpoint_hash, const std::vecto
     }
     if (found == nullptr) fail(ErrorCode::kMismatch, where, "holds no moments of '{}'", expected.name);
     if (found->inputs.size() != expected.inputs.size()) {
-      fail(ErrorCode::kMismatch, where, "is of a model of {} layers, this one has {}", found->inputs.size(), expected.inputs.size());
+      fail(ErrorCode::kMismatch, where, "is of a model of {} layers, this one has {}", found->inputs.size(),
+           expected.inputs.size());
     }
     for (size_t i = 0; i < expected.inputs.size(); ++i) {
       if (found->inputs[i] == expected.inputs[i] && found->outputs[i] == expected.outputs[i]) continue;
-      fail(ErrorCode::kMismatch, where, "layer {}: the moments of '{}' are of a map {} x {}, the model's is {} x {}", i, expected.name,
-           found->outputs[i], found->inputs[i], expected.outputs[i], expected.inputs[i]);
+      fail(ErrorCode::kMismatch, where, "layer {}: the moments of '{}' are of a map {} x {}, the model's is {} x {}", i,
+           expected.name, found->outputs[i], found->inputs[i], expected.outputs[i], expected.inputs[i]);
     }
   }
   if (manifest_.checkpoint != checkpoint_hash) {
-    fail(ErrorCode::kMismatch, where, "is of another checkpoint: header hash {}, expected {}", manifest_.checkpoint, checkpoint_hash);
+    fail(ErrorCode::kMismatch, where, "is of another checkpoint: header hash {}, expected {}", manifest_.checkpoint,
+         checkpoint_hash);
   }
 }
 
@@ -190,7 +199,8 @@ StoredMoments MomentsReader::read(int64_t layer, const std::string& map) const {
     if (candidate.name == map) description = &candidate;
   }
   PRUNENET_CHECK(description != nullptr);
-  const int64_t f = description->inputs[static_cast<size_t>(layer)], d = description->outputs[static_cast<size_t>(layer)];
+  const int64_t f = description->inputs[static_cast<size_t>(layer)],
+                d = description->outputs[static_cast<size_t>(layer)];
   const SafetensorsFile file(folder_ / layer_name(layer));
   const std::string where = file.file().path().string();
   StoredMoments stored;
@@ -207,9 +217,11 @@ StoredMoments MomentsReader::read(int64_t layer, const std::string& map) const {
   widen(file.bytes(mean).data(), Dtype::kF64, stored.moments.mean.size(), stored.moments.mean.data());
   stored.moments.second = read_upper(file, map + ".second", f, where);
   for (int64_t i = 0; i < f; ++i) {
-    if (!(stored.moments.second(i, i) >= 0)) fail(ErrorCode::kFormat, where, "'{}.second' has a negative square, of input {}", map, i);
+    if (!(stored.moments.second(i, i) >= 0))
+      fail(ErrorCode::kFormat, where, "'{}.second' has a negative square, of input {}", map, i);
   }
-  if (find(file, map + ".sensitivity") != nullptr) stored.sensitivity = read_upper(file, map + ".sensitivity", d, where);
+  if (find(file, map + ".sensitivity") != nullptr)
+    stored.sensitivity = read_upper(file, map + ".sensitivity", d, where);
   return stored;
 }
 

@@ -1,5 +1,5 @@
-// Moments on disk: a folder with moments.json (what they are of, and from what) and one safetensors file a layer, so that
-// cutting again at another ratio runs no model. Written and read a layer at a time.
+// Moments on disk: a folder with moments.json (what they are of, and from what) and one safetensors file a layer, so
+// that cutting again at another ratio runs no model. Written and read a layer at a time.
 #pragma once
 
 #include <filesystem>

@@ -46,7 +46,8 @@ void require_sense(std::span<const LayerCurve> layers) {
     PRUNENET_CHECK(!layer.cost.empty() && layer.min_units >= 0 && layer.unit_price > 0);
     PRUNENET_CHECK(layer.cost.size() <= std::numeric_limits<uint16_t>::max());
     for (const double cost : layer.cost) {
-      if (!std::isfinite(cost)) fail(ErrorCode::kNonFinite, fmt::format("layer {}", i), "its error curve is not finite");
+      if (!std::isfinite(cost))
+        fail(ErrorCode::kNonFinite, fmt::format("layer {}", i), "its error curve is not finite");
     }
   }
 }
@@ -63,7 +64,8 @@ Allocation allocate(std::span<const LayerCurve> layers, int64_t budget, int64_t 
   const Grid grid = make_grid(layers, budget - least, max_table);
   const auto columns = static_cast<size_t>(grid.room + 1);
 
-  // best[b]: least cost of the layers so far with at most b steps; taken[layer][b]: units beyond the least that it takes.
+  // best[b]: least cost of the layers so far with at most b steps; taken[layer][b]: units beyond the least that it
+  // takes.
   std::vector<double> best(columns, 0), next(columns);
   std::vector<std::vector<uint16_t>> taken;
   for (size_t i = 0; i < layers.size(); ++i) {
@@ -90,7 +92,8 @@ Allocation allocate(std::span<const LayerCurve> layers, int64_t budget, int64_t 
   result.price_step = grid.step;
   result.units.resize(layers.size());
   // The cheapest of the best: best[b] never rises with b.
-  auto b = static_cast<int64_t>(std::lower_bound(best.begin(), best.end(), best.back(), std::greater<>()) - best.begin());
+  auto b =
+      static_cast<int64_t>(std::lower_bound(best.begin(), best.end(), best.back(), std::greater<>()) - best.begin());
   for (size_t i = layers.size(); i-- > 0;) {
     const int64_t u = taken[i][static_cast<size_t>(b)];
     result.units[i] = layers[i].min_units + u;
@@ -103,7 +106,8 @@ Allocation allocate(std::span<const LayerCurve> layers, int64_t budget, int64_t 
   return result;
 }
 
-LayerCurve error_curve(const Elimination& elimination, int64_t groups, int64_t multiple, double scale, int64_t group_price) {
+LayerCurve error_curve(const Elimination& elimination, int64_t groups, int64_t multiple, double scale,
+                       int64_t group_price) {
   PRUNENET_CHECK(multiple >= 1 && multiple <= groups);
   const auto removed = static_cast<int64_t>(elimination.removed.size());
   LayerCurve curve;

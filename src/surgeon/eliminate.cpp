@@ -24,13 +24,15 @@ struct Problem {
   std::vector<int64_t> live;  // groups
 };
 
-void require_shapes(const Moments& moments, const Matrix<float>& w, const Matrix<float>* g, const EliminationOptions& options) {
+void require_shapes(const Moments& moments, const Matrix<float>& w, const Matrix<float>* g,
+                    const EliminationOptions& options) {
   const int64_t f = moments.width();
   if (w.cols() != f) {
     fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
   }
   if (g != nullptr && (g->rows() != w.rows() || g->cols() != w.rows())) {
-    fail(ErrorCode::kMismatch, options.where, "the sensitivity is {} x {}, the map has {} outputs", g->rows(), g->cols(), w.rows());
+    fail(ErrorCode::kMismatch, options.where, "the sensitivity is {} x {}, the map has {} outputs", g->rows(),
+         g->cols(), w.rows());
   }
   PRUNENET_CHECK(options.group_size >= 1 && f % options.group_size == 0);
   PRUNENET_CHECK(options.remove_groups >= 0 && options.remove_groups <= f / options.group_size);
@@ -139,8 +141,8 @@ Elimination eliminate(const Moments& moments, const Matrix<float>& w, const Matr
     if (settled) return result;
     damping = std::max(10 * damping, automatic_damping(f, moments.tokens, precision));
   }
-  fail(ErrorCode::kMismatch, options.where, "these are no second moments: with {} on a diagonal of 1 they are not positive definite",
-       damping);
+  fail(ErrorCode::kMismatch, options.where,
+       "these are no second moments: with {} on a diagonal of 1 they are not positive definite", damping);
 }
 
 std::vector<int64_t> kept_groups(const Elimination& elimination, int64_t groups, int64_t count) {

@@ -13,12 +13,12 @@
 namespace prunenet {
 
 struct EliminationOptions {
-  int64_t group_size = 1;         // columns [g s, (g + 1) s) live and die together: 1 for neurons, heads_per_kv * head_dim
-  int64_t remove_groups = 0;      // 0 <= remove_groups <= F / group_size
-  bool centred = false;           // a bias takes up the means: covariances count instead of second moments
+  int64_t group_size = 1;     // columns [g s, (g + 1) s) live and die together: 1 for neurons, heads_per_kv * head_dim
+  int64_t remove_groups = 0;  // 0 <= remove_groups <= F / group_size
+  bool centred = false;       // a bias takes up the means: covariances count instead of second moments
   std::optional<double> damping;  // in scaled coordinates; none: automatic_damping
   Precision precision = Precision::kAuto;
-  std::string where;              // names the layer in errors
+  std::string where;  // names the layer in errors
 };
 
 struct Elimination {
@@ -44,9 +44,9 @@ struct Elimination {
 /// dead; groups of dead columns go first at no cost.
 ///
 /// Cost in flops: F^3 (inverse) + D F^2 (A; with G 2 D^2 F more) + 3 F^2 R (R columns removed), as matrix products on
-/// fixed tiles: the same bits for any number of threads. Memory: two F x F matrices and 3 x 128 x F numbers, besides the input.
-/// Error: in f64 the errors equal the exact ones to 1e-10 of the energy; in f32, with automatic damping and inputs of
-/// large means, to 4e-5 of themselves, and near ties may fall otherwise (sets within 0.1 % of each other).
+/// fixed tiles: the same bits for any number of threads. Memory: two F x F matrices and 3 x 128 x F numbers, besides
+/// the input. Error: in f64 the errors equal the exact ones to 1e-10 of the energy; in f32, with automatic damping and
+/// inputs of large means, to 4e-5 of themselves, and near ties may fall otherwise (sets within 0.1 % of each other).
 /// Frantar and Alistarh 2022 (OBC, arXiv 2208.11580) downdate the same way, for rows of W on their own.
 /// Throws kNonFinite (moments, w or G hold NaN or infinity), kMismatch (shapes).
 Elimination eliminate(const Moments& moments, const Matrix<float>& w, const Matrix<float>* sensitivity,

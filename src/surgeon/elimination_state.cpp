@@ -20,7 +20,8 @@ using Square = Eigen::Map<const Matrix<double>>;
 
 // y [rows, n] = or += m [rows, rows] x, by axpys in the order of x's rows.
 template <typename Real>
-void add_multiple(const Matrix<double>& m, double factor, const Real* x, Real* y, int64_t stride, int64_t first, int64_t last) {
+void add_multiple(const Matrix<double>& m, double factor, const Real* x, Real* y, int64_t stride, int64_t first,
+                  int64_t last) {
   for (int64_t p = 0; p < m.rows(); ++p) {
     for (int64_t q = 0; q < m.cols(); ++q) {
       const Real c = static_cast<Real>(factor * m(p, q));
@@ -117,7 +118,8 @@ void EliminationState<Real>::current_rows(int64_t slot) {
       mine[2 * pending_] = pending(t_, k)[i];
     }
   }
-#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n_ * s_ * (pending_ + 16) > kParallelFromOperations)
+#pragma omp parallel for schedule(static) \
+    num_threads(num_threads()) if (n_ * s_ * (pending_ + 16) > kParallelFromOperations)
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t first = tile * kColumnsOfATile, last = std::min(first + kColumnsOfATile, n_);
     for (int64_t p = 0; p < s_; ++p) {
@@ -134,7 +136,8 @@ void EliminationState<Real>::current_rows(int64_t slot) {
         std::copy(a_.data() + i * a_.cols() + right, a_.data() + i * a_.cols() + last, a + right);
       }
       const Real* const mine = of.data() + 3 * p * pending_;
-      kernel::subtract_pending(t_.data(), u_.data(), stride, pending_, mine, mine + pending_, mine + 2 * pending_, first, last, h, a);
+      kernel::subtract_pending(t_.data(), u_.data(), stride, pending_, mine, mine + pending_, mine + 2 * pending_,
+                               first, last, h, a);
     }
   }
 }
@@ -219,8 +222,10 @@ void EliminationState<Real>::compact() {
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (!alive_[g]) continue;
     for (int64_t p = 0; p < s_; ++p) columns.push_back(static_cast<int64_t>(g) * s_ + p);
-    std::copy_n(h_blocks_.begin() + static_cast<int64_t>(g) * s_ * s_, s_ * s_, h_blocks_.begin() + static_cast<int64_t>(left) * s_ * s_);
-    std::copy_n(a_blocks_.begin() + static_cast<int64_t>(g) * s_ * s_, s_ * s_, a_blocks_.begin() + static_cast<int64_t>(left) * s_ * s_);
+    std::copy_n(h_blocks_.begin() + static_cast<int64_t>(g) * s_ * s_, s_ * s_,
+                h_blocks_.begin() + static_cast<int64_t>(left) * s_ * s_);
+    std::copy_n(a_blocks_.begin() + static_cast<int64_t>(g) * s_ * s_, s_ * s_,
+                a_blocks_.begin() + static_cast<int64_t>(left) * s_ * s_);
     scores_[left] = scores_[g];
     groups_[left++] = groups_[g];
   }

@@ -26,7 +26,7 @@ class EliminationState {
   std::optional<Removal> remove_best();
 
  private:
-  static constexpr int64_t kBlockRows = 128;       // removals that wait for the matrix product; eliminate.h states it
+  static constexpr int64_t kBlockRows = 128;        // removals that wait for the matrix product; eliminate.h states it
   static constexpr int64_t kColumnsOfATile = 2048;  // of rows that are brought up to date together
 
   int64_t stored_groups() const { return static_cast<int64_t>(groups_.size()); }
@@ -38,14 +38,15 @@ class EliminationState {
   void apply_pending();
   void compact();
 
-  int64_t s_, n_;                 // group size; columns stored
-  Matrix<Real> h_, a_;            // rows keep their first length: [n at first]
-  std::vector<int64_t> groups_;   // stored groups, ascending
-  std::vector<bool> alive_;       // of stored groups
-  std::vector<double> scores_;    // of stored groups
+  int64_t s_, n_;                            // group size; columns stored
+  Matrix<Real> h_, a_;                       // rows keep their first length: [n at first]
+  std::vector<int64_t> groups_;              // stored groups, ascending
+  std::vector<bool> alive_;                  // of stored groups
+  std::vector<double> scores_;               // of stored groups
   std::vector<double> h_blocks_, a_blocks_;  // the diagonal blocks [stored groups, s, s], up to date
   int64_t pending_ = 0, dead_ = 0;           // rows that wait; stored groups that are gone
-  Matrix<Real> r_, t_, u_;  // the rows that wait: H_g., H_gg^-1 H_g., A_g. - A_gg T / 2; so H -= T^T R, A -= T^T U + U^T T
+  Matrix<Real> r_, t_,
+      u_;  // the rows that wait: H_g., H_gg^-1 H_g., A_g. - A_gg T / 2; so H -= T^T R, A -= T^T U + U^T T
 };
 
 }  // namespace prunenet

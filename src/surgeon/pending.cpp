@@ -12,10 +12,10 @@ namespace {
 
 // Two rows at a time, so that h and a are loaded and stored half as often.
 template <typename Real>
-inline __attribute__((always_inline)) void subtract_pending_of(const Real* t, const Real* u, int64_t stride, int64_t count,
-                                                               const Real* of_r, const Real* of_u, const Real* of_t,
-                                                               int64_t first, int64_t last, Real* __restrict h,
-                                                               Real* __restrict a) {
+inline __attribute__((always_inline)) void subtract_pending_of(const Real* t, const Real* u, int64_t stride,
+                                                               int64_t count, const Real* of_r, const Real* of_u,
+                                                               const Real* of_t, int64_t first, int64_t last,
+                                                               Real* __restrict h, Real* __restrict a) {
   int64_t k = 0;
   for (; k + 2 <= count; k += 2) {
     const Real* __restrict t0 = t + k * stride;
@@ -45,12 +45,14 @@ inline __attribute__((always_inline)) void subtract_pending_of(const Real* t, co
 }  // namespace
 
 PRUNENET_CLONES void subtract_pending(const float* t, const float* u, int64_t stride, int64_t count, const float* of_r,
-                                      const float* of_u, const float* of_t, int64_t first, int64_t last, float* h, float* a) {
+                                      const float* of_u, const float* of_t, int64_t first, int64_t last, float* h,
+                                      float* a) {
   subtract_pending_of(t, u, stride, count, of_r, of_u, of_t, first, last, h, a);
 }
 
-PRUNENET_CLONES void subtract_pending(const double* t, const double* u, int64_t stride, int64_t count, const double* of_r,
-                                      const double* of_u, const double* of_t, int64_t first, int64_t last, double* h, double* a) {
+PRUNENET_CLONES void subtract_pending(const double* t, const double* u, int64_t stride, int64_t count,
+                                      const double* of_r, const double* of_u, const double* of_t, int64_t first,
+                                      int64_t last, double* h, double* a) {
   subtract_pending_of(t, u, stride, count, of_r, of_u, of_t, first, last, h, a);
 }
 

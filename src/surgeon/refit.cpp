@@ -32,15 +32,16 @@ struct Problem {
 void require_shapes(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
                     const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
   const int64_t f = moments.width(), d = w.rows();
-  if (w.cols() != f) fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
+  if (w.cols() != f)
+    fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
   if (target != nullptr && (target->cross.rows() != d || target->cross.cols() != f)) {
-    fail(ErrorCode::kMismatch, options.where, "the target moments are {} x {}, the map is {} x {}", target->cross.rows(),
-         target->cross.cols(), d, f);
+    fail(ErrorCode::kMismatch, options.where, "the target moments are {} x {}, the map is {} x {}",
+         target->cross.rows(), target->cross.cols(), d, f);
   }
   if (bias != nullptr && (static_cast<int64_t>(bias->size()) != d || static_cast<int64_t>(moments.mean.size()) != f ||
                           (target != nullptr && static_cast<int64_t>(target->mean.size()) != d))) {
-    fail(ErrorCode::kMismatch, options.where, "a bias of {} outputs, {} means of inputs, for a map of {} x {}", bias->size(),
-         moments.mean.size(), d, f);
+    fail(ErrorCode::kMismatch, options.where, "a bias of {} outputs, {} means of inputs, for a map of {} x {}",
+         bias->size(), moments.mean.size(), d, f);
   }
   PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < f);
   PRUNENET_CHECK(std::is_sorted(kept.begin(), kept.end(), std::less_equal<>()));
@@ -136,13 +137,16 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
   if (problem.target == nullptr) {
     gradient.resize(d, k);
     gradient.setZero();
-    if (r > 0) product<Real>(Transpose::kNo, Transpose::kYes, 1, w_removed, as_const(block_of(c).part(0, k, k, r)), 0, block_of(gradient));
+    if (r > 0)
+      product<Real>(Transpose::kNo, Transpose::kYes, 1, w_removed, as_const(block_of(c).part(0, k, k, r)), 0,
+                    block_of(gradient));
     centred_error = quadratic_trace<Real>(w_removed, as_const(block_of(c).part(k, r, k, r)));
     result.target_energy = quadratic_trace<Real>(block_of(dense), as_const(block_of(c)));
     if (problem.bias != nullptr) {
       for (int64_t i = 0; i < d; ++i) {
         double mean = 0;
-        for (int64_t j = 0; j < problem.w.cols(); ++j) mean += static_cast<double>(problem.w(i, j)) * problem.moments.mean[static_cast<size_t>(j)];
+        for (int64_t j = 0; j < problem.w.cols(); ++j)
+          mean += static_cast<double>(problem.w(i, j)) * problem.moments.mean[static_cast<size_t>(j)];
         result.target_energy += mean * mean;
       }
     }
@@ -158,7 +162,8 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
   throw_if_cancelled();
 
   Matrix<Real> factor(k, k), right(d, k), change;
-  for (;; result.damping = std::max(10 * result.damping, automatic_damping(k, problem.moments.tokens, problem.options.precision))) {
+  for (;; result.damping =
+              std::max(10 * result.damping, automatic_damping(k, problem.moments.tokens, problem.options.precision))) {
     const auto damping = static_cast<Real>(result.damping);
     for (int64_t i = 0; i < k; ++i) {
       c(i, i) = 1 + damping;
@@ -172,7 +177,8 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
       if (change.allFinite()) break;
     }
     if (++result.damping_raised > kMostRaises) {
-      fail(ErrorCode::kMismatch, where, "these are no second moments: with {} on a diagonal of 1 they are not positive definite", result.damping);
+      fail(ErrorCode::kMismatch, where,
+           "these are no second moments: with {} on a diagonal of 1 they are not positive definite", result.damping);
     }
   }
   throw_if_cancelled();
@@ -193,8 +199,8 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
 
 }  // namespace
 
-Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<float>& w, const std::vector<double>* bias,
-            std::span<const int64_t> kept, const RefitOptions& options) {
+Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
+            const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
   require_shapes(moments, target, w, bias, kept, options);
   const Problem problem = make_problem(moments, target, w, bias, kept, options);
   const auto k = static_cast<int64_t>(kept.size());
@@ -204,7 +210,8 @@ Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<fl
   PRUNENET_CHECK(result.damping >= 0 && std::isfinite(result.damping));
   result.w.resize(w.rows(), k);
   for (int64_t j = 0; j < k; ++j) {
-    const bool zero = options.towards == RidgeTowards::kZero && problem.scaling.scale[static_cast<size_t>(kept[static_cast<size_t>(j)])] == 0;
+    const bool zero = options.towards == RidgeTowards::kZero &&
+                      problem.scaling.scale[static_cast<size_t>(kept[static_cast<size_t>(j)])] == 0;
     if (zero) result.w.col(j).setZero();
     if (!zero) result.w.col(j) = w.col(kept[static_cast<size_t>(j)]);
   }
@@ -220,7 +227,8 @@ Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<fl
     double b = (*bias)[at] + mean_left[at];
     for (int64_t j = 0; j < k; ++j) {
       const int64_t input = kept[static_cast<size_t>(j)];
-      b -= (static_cast<double>(result.w(d, j)) - static_cast<double>(w(d, input))) * moments.mean[static_cast<size_t>(input)];
+      b -= (static_cast<double>(result.w(d, j)) - static_cast<double>(w(d, input))) *
+           moments.mean[static_cast<size_t>(input)];
     }
     result.bias[at] = b;
   }

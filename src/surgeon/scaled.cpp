@@ -28,7 +28,8 @@ Scaling scaling_of(const Moments& moments, bool centred, const std::string& wher
     }
     const double variance = second - mean * mean;
     // Below the least normal f32 number what is stored has lost its digits: no energy.
-    const bool dead = second < static_cast<double>(std::numeric_limits<float>::min()) || variance <= kConstantInput * second;
+    const bool dead =
+        second < static_cast<double>(std::numeric_limits<float>::min()) || variance <= kConstantInput * second;
     scaling.scale[at] = dead ? 0 : std::sqrt(variance);
     scaling.mean[at] = mean;
   }
@@ -36,8 +37,8 @@ Scaling scaling_of(const Moments& moments, bool centred, const std::string& wher
 }
 
 template <typename Real>
-void fill_scaled_moments(const Moments& moments, const Scaling& scaling, std::span<const int64_t> order, Block<Real> out,
-                         const std::string& where) {
+void fill_scaled_moments(const Moments& moments, const Scaling& scaling, std::span<const int64_t> order,
+                         Block<Real> out, const std::string& where) {
   const auto n = static_cast<int64_t>(order.size());
   PRUNENET_CHECK(out.rows == n && out.cols == n);
   std::vector<double> inverse(order.size()), mean(order.size());
@@ -54,7 +55,8 @@ void fill_scaled_moments(const Moments& moments, const Scaling& scaling, std::sp
     double sum = 0;
     for (auto j = row; j < order.size(); ++j) {
       const int64_t a = std::min(order[row], order[j]), b = std::max(order[row], order[j]);
-      const double value = (static_cast<double>(second.data()[a * second.cols() + b]) - mean[row] * mean[j]) * inverse[row] * inverse[j];
+      const double value =
+          (static_cast<double>(second.data()[a * second.cols() + b]) - mean[row] * mean[j]) * inverse[row] * inverse[j];
       values[j] = static_cast<Real>(value);
       sum += value;
     }
@@ -73,7 +75,8 @@ Matrix<Real> scaled_columns(const Matrix<float>& w, const Scaling& scaling, std:
   for (int64_t i = 0; i < w.rows(); ++i) {
     double sum = 0;
     for (size_t j = 0; j < order.size(); ++j) {
-      const double value = static_cast<double>(w.data()[i * w.cols() + order[j]]) * scaling.scale[static_cast<size_t>(order[j])];
+      const double value =
+          static_cast<double>(w.data()[i * w.cols() + order[j]]) * scaling.scale[static_cast<size_t>(order[j])];
       out.data()[i * out.cols() + static_cast<int64_t>(j)] = static_cast<Real>(value);
       sum += static_cast<double>(static_cast<Real>(value));
     }
@@ -83,10 +86,11 @@ Matrix<Real> scaled_columns(const Matrix<float>& w, const Scaling& scaling, std:
   return out;
 }
 
-#define PRUNENET_INSTANTIATE(Real)                                                                                        \
-  template void fill_scaled_moments<Real>(const Moments&, const Scaling&, std::span<const int64_t>, Block<Real>,          \
-                                          const std::string&);                                                            \
-  template Matrix<Real> scaled_columns<Real>(const Matrix<float>&, const Scaling&, std::span<const int64_t>, const std::string&);
+#define PRUNENET_INSTANTIATE(Real)                                                                               \
+  template void fill_scaled_moments<Real>(const Moments&, const Scaling&, std::span<const int64_t>, Block<Real>, \
+                                          const std::string&);                                                   \
+  template Matrix<Real> scaled_columns<Real>(const Matrix<float>&, const Scaling&, std::span<const int64_t>,     \
+                                             const std::string&);
 PRUNENET_INSTANTIATE(float)
 PRUNENET_INSTANTIATE(double)
 #undef PRUNENET_INSTANTIATE

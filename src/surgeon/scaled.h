@@ -1,5 +1,5 @@
-// Scaled coordinates: every input divided by its root mean square (by its deviation, when centred), so that moments have
-// a unit diagonal and nothing depends on how a neuron's matrices are scaled against each other.
+// Scaled coordinates: every input divided by its root mean square (by its deviation, when centred), so that moments
+// have a unit diagonal and nothing depends on how a neuron's matrices are scaled against each other.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ Scaling scaling_of(const Moments& moments, bool centred, const std::string& wher
 /// Upper triangle of the scaled (centred) moments of the inputs in `order`, which may be any but must be live. In f64,
 /// then rounded to Real. Throws kNonFinite.
 template <typename Real>
-void fill_scaled_moments(const Moments& moments, const Scaling& scaling, std::span<const int64_t> order, Block<Real> out,
-                         const std::string& where);
+void fill_scaled_moments(const Moments& moments, const Scaling& scaling, std::span<const int64_t> order,
+                         Block<Real> out, const std::string& where);
 
 /// Columns `order` of w [D, F] times their scales, [D, order]. Throws kNonFinite.
 template <typename Real>

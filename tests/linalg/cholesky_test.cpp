@@ -68,7 +68,8 @@ TYPED_TEST(CholeskyTest, SolvesToASmallResidual) {
       ASSERT_TRUE(cholesky(block_of(a)));
       solve_with_cholesky<TypeParam>(as_const(block_of(a)), block_of(x));
       const Matrix<double> y = x.template cast<double>();
-      EXPECT_LT((y * exact - b.template cast<double>()).norm(), 8 * this->kEps * exact.norm() * y.norm()) << m << " x " << n;
+      EXPECT_LT((y * exact - b.template cast<double>()).norm(), 8 * this->kEps * exact.norm() * y.norm())
+          << m << " x " << n;
     }
   }
 }

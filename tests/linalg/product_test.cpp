@@ -30,14 +30,15 @@ Matrix<Real> whole(const Matrix<Real>& upper) {
 // Whole numbers: exact in any order.
 TYPED_TEST(ProductTest, EqualsThePlainProductForEveryTransposition) {
   for (const auto& [m, n, k] : kSizes) {
-    const auto a = integer_matrix<TypeParam>(m, k, 1), b = integer_matrix<TypeParam>(k, n, 2), c = integer_matrix<TypeParam>(m, n, 3);
+    const auto a = integer_matrix<TypeParam>(m, k, 1), b = integer_matrix<TypeParam>(k, n, 2),
+               c = integer_matrix<TypeParam>(m, n, 3);
     const Matrix<TypeParam> at = a.transpose(), bt = b.transpose();
     const Matrix<TypeParam> expected = TypeParam{2} * a.lazyProduct(b) - c;
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
         Matrix<TypeParam> out = c;
-        product<TypeParam>(ta ? Transpose::kYes : Transpose::kNo, tb ? Transpose::kYes : Transpose::kNo, 2, block_of(ta ? at : a),
-                           block_of(tb ? bt : b), -1, block_of(out));
+        product<TypeParam>(ta ? Transpose::kYes : Transpose::kNo, tb ? Transpose::kYes : Transpose::kNo, 2,
+                           block_of(ta ? at : a), block_of(tb ? bt : b), -1, block_of(out));
         EXPECT_EQ(out, expected) << m << " " << n << " " << k << ta << tb;
       }
     }

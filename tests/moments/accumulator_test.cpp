@@ -33,7 +33,8 @@ bool same_bits(const CollectedMoments& a, const CollectedMoments& b) {
   test::fill_lower(x, 0.0f);
   test::fill_lower(y, 0.0f);
   return x == y && test::same_bits(a.moments.mean, b.moments.mean) && a.moments.tokens == b.moments.tokens &&
-         a.target->cross == b.target->cross && test::same_bits(a.target->mean, b.target->mean) && a.target->energy == b.target->energy;
+         a.target->cross == b.target->cross && test::same_bits(a.target->mean, b.target->mean) &&
+         a.target->energy == b.target->energy;
 }
 
 // Inputs of one sign are the worst case: every sum grows.
@@ -96,19 +97,22 @@ TEST(MomentAccumulator, OfNoTokenIsZero) {
 }
 
 TEST(MomentAccumulator, RefusesWhatIsNotFiniteNamingLayerTokenAndInput) {
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
     Matrix<float> h = random_matrix<float>(50, 6, 7);
     MomentAccumulator accumulator(6, 0, "layer 3, input of down");
     accumulator.add(rows_of(h, 0, 20));
     h(31, 4) = value;
-    test::expect_error(ErrorCode::kNonFinite, {"layer 3, input of down", "input 4", "token 31"}, [&] { accumulator.add(rows_of(h, 20, 30)); });
+    test::expect_error(ErrorCode::kNonFinite, {"layer 3, input of down", "input 4", "token 31"},
+                       [&] { accumulator.add(rows_of(h, 20, 30)); });
     EXPECT_EQ(accumulator.tokens(), 20);  // nothing was added
     EXPECT_TRUE(std::isfinite(accumulator.finish().moments.mean[4]));
   }
   Matrix<float> h = random_matrix<float>(5, 6, 8), t = random_matrix<float>(5, 2, 9);
   t(3, 1) = NAN;
   MomentAccumulator accumulator(6, 2, "layer 3");
-  test::expect_error(ErrorCode::kNonFinite, {"layer 3", "target 1", "token 3"}, [&] { accumulator.add(rows_of(h, 0, 5), rows_of(t, 0, 5)); });
+  test::expect_error(ErrorCode::kNonFinite, {"layer 3", "target 1", "token 3"},
+                     [&] { accumulator.add(rows_of(h, 0, 5), rows_of(t, 0, 5)); });
 }
 
 TEST(MomentAccumulator, InfinitiesOfBothSignsDoNotHideEachOther) {

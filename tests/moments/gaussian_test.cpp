@@ -34,10 +34,12 @@ class GaussianTest : public testing::Test {
 
   // The row of draws of a token, as gaussian.h states it.
   static std::vector<double> draws(uint64_t seed, int64_t layer, int64_t token) {
-    RandomStream stream(seed, RandomStage::kGaussianMoments, static_cast<uint32_t>(layer), static_cast<uint32_t>(token));
+    RandomStream stream(seed, RandomStage::kGaussianMoments, static_cast<uint32_t>(layer),
+                        static_cast<uint32_t>(token));
     std::vector<double> z;
     for (int64_t j = 0; j < kHidden; j += 2) {
-      const double radius = std::sqrt(-2 * std::log(stream.next_open())), angle = 2 * std::numbers::pi * stream.next_open();
+      const double radius = std::sqrt(-2 * std::log(stream.next_open())),
+                   angle = 2 * std::numbers::pi * stream.next_open();
       z.push_back(radius * std::cos(angle));
       z.push_back(radius * std::sin(angle));
     }
@@ -80,7 +82,8 @@ Matrix<double> plain_second(const std::vector<std::vector<double>>& hs) {
   Matrix<double> second = Matrix<double>::Zero(kWidth, kWidth);
   for (const auto& h : hs) {
     for (int64_t i = 0; i < kWidth; ++i) {
-      for (int64_t j = 0; j < kWidth; ++j) second(i, j) += h[static_cast<size_t>(i)] * h[static_cast<size_t>(j)] / static_cast<double>(hs.size());
+      for (int64_t j = 0; j < kWidth; ++j)
+        second(i, j) += h[static_cast<size_t>(i)] * h[static_cast<size_t>(j)] / static_cast<double>(hs.size());
     }
   }
   return second;
@@ -120,7 +123,8 @@ TEST_F(GaussianTest, EqualsPlainLoopsForEveryActivationNormAndLayout) {
     block.attention_norm = NormDescription{"attention.weight", "attention.bias"};
     if (v.own_norm) block.ffn_norm = NormDescription{"ffn.weight", "ffn.bias"};
     const auto linear = [&](const std::string& name, int64_t first_row, const std::string& bias) {
-      return LinearDescription{{name, first_row, kWidth, kHidden, v.transposed}, v.biased ? std::optional<std::string>(bias) : std::nullopt};
+      return LinearDescription{{name, first_row, kWidth, kHidden, v.transposed},
+                               v.biased ? std::optional<std::string>(bias) : std::nullopt};
     };
     block.up = v.stacked ? linear("stack", kWidth, "stack.bias") : linear(v.transposed ? "conv" : "up", 0, "up.bias");
     if (v.gated) block.gate = v.stacked ? linear("stack", 0, "stack.bias") : linear("gate", 0, "gate.bias");
@@ -142,12 +146,14 @@ TEST_F(GaussianTest, EqualsPlainLoopsForEveryActivationNormAndLayout) {
     for (int64_t token = 0; token < options.tokens; ++token) {
       std::vector<double> x = draws(options.seed, 1, token);
       for (size_t j = 0; j < x.size(); ++j) {
-        x[j] = x[j] * (static_cast<double>(at(norm + ".weight")[j]) + v.gain_offset) + static_cast<double>(at(norm + ".bias")[j]);
+        x[j] = x[j] * (static_cast<double>(at(norm + ".weight")[j]) + v.gain_offset) +
+               static_cast<double>(at(norm + ".bias")[j]);
       }
       hs.emplace_back();
       for (int64_t i = 0; i < kWidth; ++i) {
         const double up = apply(block.up, x, i);
-        hs.back().push_back(v.gated ? plain_activation(apply(*block.gate, x, i), v.activation) * up : plain_activation(up, v.activation));
+        hs.back().push_back(v.gated ? plain_activation(apply(*block.gate, x, i), v.activation) * up
+                                    : plain_activation(up, v.activation));
       }
     }
     const Matrix<double> expected = plain_second(hs);
@@ -155,7 +161,9 @@ TEST_F(GaussianTest, EqualsPlainLoopsForEveryActivationNormAndLayout) {
     EXPECT_EQ(found.tokens, options.tokens);
     for (int64_t i = 0; i < kWidth; ++i) {
       for (int64_t j = i; j < kWidth; ++j) {
-        EXPECT_NEAR(static_cast<double>(found.second(i, j)), expected(i, j), 3e-6 * std::sqrt(expected(i, i) * expected(j, j))) << norm;
+        EXPECT_NEAR(static_cast<double>(found.second(i, j)), expected(i, j),
+                    3e-6 * std::sqrt(expected(i, i) * expected(j, j)))
+            << norm;
       }
     }
   }
@@ -177,11 +185,13 @@ TEST_F(GaussianTest, ReluOfGaussiansHasItsKnownMoments) {
   for (int64_t i = 0; i < kWidth; ++i) {
     double variance = 0;
     for (int64_t j = 0; j < kHidden; ++j) {
-      const double a = static_cast<double>(at("up")[static_cast<size_t>(i * kHidden + j)]) * static_cast<double>(at("norm")[static_cast<size_t>(j)]);
+      const double a = static_cast<double>(at("up")[static_cast<size_t>(i * kHidden + j)]) *
+                       static_cast<double>(at("norm")[static_cast<size_t>(j)]);
       variance += a * a;
     }
     EXPECT_NEAR(static_cast<double>(found.second(i, i)), variance / 2, 0.03 * variance);
-    EXPECT_NEAR(found.mean[static_cast<size_t>(i)], std::sqrt(variance / (2 * std::numbers::pi)), 0.02 * std::sqrt(variance));
+    EXPECT_NEAR(found.mean[static_cast<size_t>(i)], std::sqrt(variance / (2 * std::numbers::pi)),
+                0.02 * std::sqrt(variance));
   }
 }
 

@@ -24,7 +24,10 @@ StoredMoments sample(int64_t inputs, int64_t outputs, uint32_t seed) {
 }
 
 MomentsManifest two_layers() {
-  return {"abc123", "own text, 2 x 3 ids, seed 1", {{"down", {6, 5}, {4, 4}}, {"output", {4, 4}, {4, 4}}}, {{1, 2, 3}, {4, 5}}};
+  return {"abc123",
+          "own text, 2 x 3 ids, seed 1",
+          {{"down", {6, 5}, {4, 4}}, {"output", {4, 4}, {4, 4}}},
+          {{1, 2, 3}, {4, 5}}};
 }
 
 void write(const fs::path& folder, const MomentsManifest& manifest, bool overwrite = false) {
@@ -105,7 +108,8 @@ TEST(MomentsFile, RefusesMomentsOfAnotherModel) {
   std::vector<MapDescription> maps = two_layers().maps;
   expect_error(ErrorCode::kMismatch, {"moments.json", "abc123", "def456"}, [&] { reader.require("def456", maps); });
   maps[0].inputs[1] = 7;
-  expect_error(ErrorCode::kMismatch, {"moments.json", "layer 1", "4 x 5", "4 x 7", "down"}, [&] { reader.require("abc123", maps); });
+  expect_error(ErrorCode::kMismatch, {"moments.json", "layer 1", "4 x 5", "4 x 7", "down"},
+               [&] { reader.require("abc123", maps); });
   maps[0] = {"down", {6}, {4}};
   expect_error(ErrorCode::kMismatch, {"2 layers", "1"}, [&] { reader.require("abc123", maps); });
   expect_error(ErrorCode::kMismatch, {"'heads'"}, [&] { reader.require("abc123", {{"heads", {4, 4}, {4, 4}}}); });
@@ -123,11 +127,14 @@ TEST(MomentsFile, RefusesWhatIsMissingOrNoDescription) {
   expect_error(ErrorCode::kFormat, {"moments.json"}, [&] { with("[1]"); });
   expect_error(ErrorCode::kFormat, {"moments.json"}, [&] { with(R"({"prunenet_moments": 1})"); });
   expect_error(ErrorCode::kUnsupported, {"version 2"}, [&] { with(R"({"prunenet_moments": 2})"); });
-  expect_error(ErrorCode::kFormat, {"lists no map"}, [&] { with(R"({"prunenet_moments": 1, "checkpoint": "a", "source": "b", "maps": []})"); });
+  expect_error(ErrorCode::kFormat, {"lists no map"},
+               [&] { with(R"({"prunenet_moments": 1, "checkpoint": "a", "source": "b", "maps": []})"); });
   for (const char* widths : {"[6]", "[6, 0]", "[6, -1]", "[6, 99999999999]", "6", "\"a\""}) {
     expect_error(ErrorCode::kFormat, {"moments.json"}, [&] {
-      with(std::string(R"({"prunenet_moments": 1, "checkpoint": "a", "source": "b", "maps": [{"name": "down", "inputs": [6, 6], "outputs": )") +
-           widths + "}]}");
+      with(
+          std::string(
+              R"({"prunenet_moments": 1, "checkpoint": "a", "source": "b", "maps": [{"name": "down", "inputs": [6, 6], "outputs": )") +
+          widths + "}]}");
     });
   }
 }
@@ -157,8 +164,10 @@ TEST(MomentsFile, RefusesLayersThatAreSpoilt) {
     if (tensor.spec.name == "down.second") std::memcpy(negative.data() + tensor.offset, &minus, 4);
   }
   spoil(ErrorCode::kFormat, {"layer-000", "negative"}, negative);
-  spoil(ErrorCode::kMismatch, {"layer-000", "down.mean", "expected F64 [6]"}, test::read_bytes(folder / "m/layer-001.safetensors"));
-  spoil(ErrorCode::kMismatch, {"layer-000", "tokens"}, test::safetensors_bytes({test::f32_tensor("down.second", {1}, {1})}));
+  spoil(ErrorCode::kMismatch, {"layer-000", "down.mean", "expected F64 [6]"},
+        test::read_bytes(folder / "m/layer-001.safetensors"));
+  spoil(ErrorCode::kMismatch, {"layer-000", "tokens"},
+        test::safetensors_bytes({test::f32_tensor("down.second", {1}, {1})}));
   fs::remove(path);
   expect_error(ErrorCode::kNotFound, {"layer-000"}, [&] { reader.read(0, "down"); });
 }

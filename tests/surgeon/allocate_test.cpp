@@ -81,7 +81,8 @@ TEST(Allocate, CoarseStepsStayUnderTheBudgetAndWithinTheirStatedLoss) {
     expect_consistent(layers, budget, found);
     if (found.exact) continue;
     ++coarse;
-    EXPECT_LE(found.cost, best_by_trying(layers, 0, budget - static_cast<int64_t>(layers.size()) * found.price_step) + 1e-12);
+    EXPECT_LE(found.cost,
+              best_by_trying(layers, 0, budget - static_cast<int64_t>(layers.size()) * found.price_step) + 1e-12);
   }
   EXPECT_GT(coarse, 100);
 }
@@ -98,6 +99,11 @@ TEST(Allocate, OfEqualCostsTakesTheCheaper) {
   const Allocation found = allocate(layers, 1000);
   EXPECT_EQ(found.units, (std::vector<int64_t>{0, 1}));
   EXPECT_EQ(found.price, 5);
+}
+
+TEST(Allocate, OfEqualCostsAndPricesGivesToEarlierLayers) {
+  const std::vector<LayerCurve> layers{{0, {1, 0}, 1}, {0, {1, 0}, 1}, {0, {1, 0}, 1}};
+  EXPECT_EQ(allocate(layers, 1).units, (std::vector<int64_t>{1, 0, 0}));
 }
 
 TEST(Allocate, CurvesOfEliminationsCountInMultiples) {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/support.h"
 #include "surgeon/eliminate.h"
 #include "surgeon/problems.h"
-#include "support/support.h"
 
 namespace prunenet {
 namespace {
@@ -74,7 +74,25 @@ TEST(EliminateEdge, DeadColumnsWithinALiveGroupCountNothing) {
   EXPECT_NEAR(found.error.back(), found.energy, 1e-4 * found.energy);  // nothing is left: the whole energy is lost
 }
 
-TEST(EliminateEdge, CentredConstantNeuronsAreDead) {
+// A large constant leaves rounding of its square in the covariances: nothing of it may reach the others of its group.
+TEST(EliminateEdge, CentredConstantColumnsWithinALiveGroupCountNothing) {
+  auto problem = random_problem(500, 12, 4, 14);
+  EliminationOptions options;
+  options.group_size = 3;
+  options.remove_groups = 4;
+  options.centred = true;
+  problem.h.col(4).setZero();
+  problem.moments = test::moments_of(problem.h);
+  const Elimination zero = eliminate(problem.moments, problem.w, nullptr, options);
+  problem.h.col(4).setConstant(3001);
+  problem.moments = test::moments_of(problem.h);
+  const Elimination constant = eliminate(problem.moments, problem.w, nullptr, options);
+  EXPECT_EQ(zero.removed, constant.removed);
+  EXPECT_EQ(zero.error, constant.error);
+  EXPECT_EQ(zero.energy, constant.energy);
+}
+
+TEST(EliminateEdge, CentredConstantNeuronsNeuronsAreDead) {
   auto problem = random_problem(500, 10, 4, 4);
   problem.h.col(3).setConstant(0.7);
   problem.moments = test::moments_of(problem.h);
@@ -92,6 +110,7 @@ TEST(EliminateEdge, OfTwoTwinsOneGoesAlmostForNothing) {
   problem.h.col(9) = 3 * problem.h.col(2);
   problem.moments = test::moments_of(problem.h);
   EliminationOptions options;
+  options.damping = 1e-4;
   options.remove_groups = 1;
   const Elimination found = eliminate(problem.moments, problem.w, nullptr, options);
   EXPECT_TRUE(found.removed[0] == 2 || found.removed[0] == 9);
@@ -119,8 +138,7 @@ TEST(EliminateEdge, FewerTokensThanInputsStillWork) {
     options.remove_groups = 60;
     const Elimination found = eliminate(problem.moments, problem.w, nullptr, options);
     EXPECT_EQ(found.damping, automatic_damping(60, 20, precision));
-    EXPECT_GE(found.damping, 0.03);
-    EXPECT_TRUE(std::is_sorted(found.error.begin(), found.error.end()));
+      EXPECT_TRUE(std::is_sorted(found.error.begin(), found.error.end()));
     for (const double error : found.error) EXPECT_TRUE(std::isfinite(error));
     EXPECT_NEAR(tokens_per_input(60, 20), 1.0 / 3, 1e-12);
   }
@@ -148,7 +166,7 @@ TEST(EliminateEdge, RemovingNothingStillStatesTheEnergy) {
 }
 
 TEST(EliminateEdge, DampingIsAFloorOfRoundingsAndGrowsAsTokensAreFew) {
-  EXPECT_LT(automatic_damping(1000, 1 << 30, Precision::kF64), 1e-7);
+  EXPECT_NEAR(automatic_damping(1000, 2000, Precision::kF64), kDampingPerInputAndToken / 2, 1e-9);
   EXPECT_GT(automatic_damping(11008, 1 << 30, Precision::kF32), 0.005);
   EXPECT_EQ(automatic_damping(100, 0, Precision::kF64), automatic_damping(100, 100, Precision::kF64));
   EXPECT_GT(automatic_damping(100, 10, Precision::kF64), 9 * automatic_damping(100, 100, Precision::kF64));
@@ -177,8 +195,10 @@ TEST(EliminateEdge, RefusesShapesThatDoNotFit) {
   const Matrix<float> wide = Matrix<float>::Zero(3, 7), g = Matrix<float>::Identity(4, 4);
   EliminationOptions options;
   options.where = "layer 3, down";
-  expect_error(ErrorCode::kMismatch, {"layer 3, down", "7", "6"}, [&] { eliminate(problem.moments, wide, nullptr, options); });
-  expect_error(ErrorCode::kMismatch, {"layer 3, down", "4 x 4", "3"}, [&] { eliminate(problem.moments, problem.w, &g, options); });
+  expect_error(ErrorCode::kMismatch, {"layer 3, down", "7", "6"},
+               [&] { eliminate(problem.moments, wide, nullptr, options); });
+  expect_error(ErrorCode::kMismatch, {"layer 3, down", "4 x 4", "3"},
+               [&] { eliminate(problem.moments, problem.w, &g, options); });
 }
 
 }  // namespace

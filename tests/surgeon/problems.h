@@ -39,7 +39,8 @@ inline TargetMoments target_moments_of(const Matrix<double>& t, const Matrix<dou
 }
 
 inline Problem random_problem(int64_t tokens, int64_t inputs, int64_t outputs, uint32_t seed) {
-  const auto base = random_matrix<double>(tokens, inputs, seed), mix = random_matrix<double>(inputs, inputs, seed + 1000);
+  const auto base = random_matrix<double>(tokens, inputs, seed),
+             mix = random_matrix<double>(inputs, inputs, seed + 1000);
   Problem problem;
   problem.h = base + 0.5 * base * mix / std::sqrt(static_cast<double>(inputs) / 3);
   for (int64_t j = 0; j < inputs; ++j) problem.h.col(j).array() += 0.3 * mix(j, 0);
@@ -76,7 +77,8 @@ inline Matrix<double> square(const Matrix<double>& a, const std::vector<int64_t>
 }
 
 /// min over W' of tr(G (W - W') C (W - W')^T) with W' zero outside `kept`: the exact least squares, any C.
-inline double least_error(const Matrix<double>& w, const Matrix<double>& c, const Matrix<double>& g, const std::vector<int64_t>& kept) {
+inline double least_error(const Matrix<double>& w, const Matrix<double>& c, const Matrix<double>& g,
+                          const std::vector<int64_t>& kept) {
   Matrix<double> left = w;
   if (!kept.empty()) {
     const Matrix<double> wc = columns(w * c, kept), css = square(c, kept);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "surgeon/problems.h"
 #include "support/support.h"
+#include "surgeon/problems.h"
 
 namespace prunenet {
 namespace {
@@ -33,7 +33,9 @@ Example make_example(uint32_t seed, bool own, bool biased) {
     example.t.rowwise() += b.col(0).transpose();
     example.bias.assign(b.data(), b.data() + kOutputs);
   }
-  if (!own) example.t += 0.5 * random_matrix<double>(kTokens, kOutputs, seed + 2) + Matrix<double>::Constant(kTokens, kOutputs, 0.2);
+  if (!own)
+    example.t +=
+        0.5 * random_matrix<double>(kTokens, kOutputs, seed + 2) + Matrix<double>::Constant(kTokens, kOutputs, 0.2);
   example.target = test::target_moments_of(example.t, example.problem.h);
   return example;
 }
@@ -50,7 +52,8 @@ double error_on_tokens(const Example& example, const Matrix<double>& w, const st
 }
 
 Refit run(const Example& example, bool own, const RefitOptions& options) {
-  return refit(example.problem.moments, own ? nullptr : &example.target, example.problem.w, example.bias.empty() ? nullptr : &example.bias, kKept, options);
+  return refit(example.problem.moments, own ? nullptr : &example.target, example.problem.w,
+               example.bias.empty() ? nullptr : &example.bias, kKept, options);
 }
 
 // Moments are rounded to f32, and an error is a small difference of energies: 1e-6 of the energy.
@@ -95,15 +98,18 @@ TEST(Refit, SatisfiesTheNormalEquations) {
           h = h.rowwise() - h.colwise().mean();
           t = t.rowwise() - t.colwise().mean();
         }
-        const Matrix<double> c = h.transpose() * h / static_cast<double>(kTokens), b = t.transpose() * h / static_cast<double>(kTokens);
+        const Matrix<double> c = h.transpose() * h / static_cast<double>(kTokens),
+                             b = t.transpose() * h / static_cast<double>(kTokens);
         const Vector<double> scale = c.diagonal().cwiseSqrt();
         const Matrix<double> w = found.w.cast<double>(), dense = test::columns(example.problem.w.cast<double>(), kKept);
         const Matrix<double> pull = towards == RidgeTowards::kDense ? Matrix<double>(w - dense) : w;
         // d/dW' in scaled coordinates: (W' C - B) / scale + damping pull scale = 0.
-        const Matrix<double> gradient = (w * c - b) * scale.cwiseInverse().asDiagonal() + 0.1 * pull * scale.asDiagonal();
+        const Matrix<double> gradient =
+            (w * c - b) * scale.cwiseInverse().asDiagonal() + 0.1 * pull * scale.asDiagonal();
         EXPECT_LT(gradient.norm(), 1e-5 * (b * scale.cwiseInverse().asDiagonal()).norm());
         if (!biased) continue;
-        const Vector<double> mean = example.t.colwise().mean().transpose() - w * test::columns(example.problem.h, kKept).colwise().mean().transpose();
+        const Vector<double> mean = example.t.colwise().mean().transpose() -
+                                    w * test::columns(example.problem.h, kKept).colwise().mean().transpose();
         EXPECT_LT((as_vector(found.bias) - mean).norm(), 1e-5 * mean.norm());
       }
     }
@@ -138,7 +144,8 @@ TEST(Refit, ConstantRemovedInputsMoveIntoTheBias) {
 
 TEST(Refit, KeepingEverythingChangesNothing) {
   const auto problem = random_problem(200, 9, 5, 5);
-  const Refit found = refit(problem.moments, nullptr, problem.w, nullptr, std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8});
+  const Refit found =
+      refit(problem.moments, nullptr, problem.w, nullptr, std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8});
   EXPECT_EQ(found.w, problem.w);
   EXPECT_EQ(found.error, 0);
   EXPECT_EQ(found.plain_error, 0);
@@ -164,7 +171,8 @@ TEST(Refit, RescalingANeuronRescalesItsColumnOnly) {
     scaled.moments.second.col(i) *= factor(i);
     scaled.w.col(i) /= factor(i);
   }
-  const Refit before = refit(problem.moments, nullptr, problem.w, nullptr, kept), after = refit(scaled.moments, nullptr, scaled.w, nullptr, kept);
+  const Refit before = refit(problem.moments, nullptr, problem.w, nullptr, kept),
+              after = refit(scaled.moments, nullptr, scaled.w, nullptr, kept);
   EXPECT_EQ(before.error, after.error);
   for (size_t j = 0; j < kept.size(); ++j) {
     const auto column = static_cast<int64_t>(j);
