@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -56,10 +57,11 @@ class MixFinder {
   // Which neurons and groups stay does not matter for the number of parameters.
   int64_t params_of(const ShrinkPlan& plan) const {
     Mask mask = whole_mask(model_);
-    if (plan.kv_groups.empty()) mask.kept_kv_groups.clear();
     for (size_t l = 0; l < model_.layers.size(); ++l) {
       mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
-      if (!plan.kv_groups.empty()) mask.kept_kv_groups[l].resize(static_cast<size_t>(plan.kv_groups[l]));
+      if (plan.kv_groups.empty()) continue;
+      std::vector<int64_t>& groups = mask.kept_kv_groups.emplace_back(static_cast<size_t>(plan.kv_groups[l]));
+      std::iota(groups.begin(), groups.end(), 0);
     }
     mask.dropped_layers = plan.dropped_layers;
     return options_.params_after(mask);

@@ -13,6 +13,8 @@
 #include "cli/self_output.h"
 #include "cli/sizes.h"
 #include "cli/training_output.h"
+#include "model/deci.h"
+#include "selection/budget.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -233,12 +235,43 @@ SliceLayout layout_of(const PruneOptions& options, const OpenModel& open, const 
   return open.model.keys.deci_refused.empty() ? SliceLayout::kDeci : SliceLayout::kStock;
 }
 
+// What would otherwise fail after the work.
+void require_self_possible(const PruneOptions& options, const OpenModel& open) {
+  if (!options.is_self()) return;
+  const SelfVerbOptions& self = options.self;
+  if (!self.moments.empty()) {
+    const auto moments = resolved_path(self.moments), output = resolved_path(options.output);
+    if (is_within(moments, output) || is_within(output, moments))
+      fail(ErrorCode::kBadOption, "--moments", "lies in the output, or the output in it: choose another folder");
+    if (is_within(moments, resolved_path(open.checkpoint.folder())))
+      fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
+  }
+  if (self.allocate == "adaptive" && !self.pad && open.model.keys.deci_refused.empty()) {
+    const int64_t said = options.selection.width_multiple;
+    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model.layers.front().ffn.neurons.width);
+    if (multiple % kDeciWidthMultiple != 0) {
+      fail(ErrorCode::kBadOption, "--allocate",
+           "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
+           "multiples of {}, and widths are multiples of {}: choose --width-multiple {}, or fill up with zero neurons to "
+           "one width (--pad)",
+           kDeciWidthMultiple, multiple, kDeciWidthMultiple);
+    }
+  }
+  const bool begins = open.model.bos || !open.model.eos.empty();
+  if (needs_engine(self) && self.moments.empty() && !begins && (self.check > 0 || !options.report.empty())) {
+    fail(ErrorCode::kBadOption, "--check",
+         "measures on own text, which begins with bos_token_id or eos_token_id of config.json, and it states neither: "
+         "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian");
+  }
+}
+
 void prune(const PruneOptions& options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
   require_report_possible(options.report, options.force, {options.model, options.output});
   const OpenModel open(options.model);
   require_output_possible(open.checkpoint, options.output, options.force);
+  require_self_possible(options, open);
 
   Outcome outcome;
   prepare_linear_algebra(options, *progress);
