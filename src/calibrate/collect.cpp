@@ -2,6 +2,7 @@
 #include "calibrate/collect.h"
 
 #include "base/cancel.h"
+#include "checkpoint/fingerprint.h"
 
 namespace prunenet {
 
@@ -26,7 +27,7 @@ void collect_moments(SelfPruner& pruner, const std::filesystem::path& folder) {
   const auto layers = static_cast<int64_t>(model.layers.size());
   const auto source = pruner.dense_moments();
   MomentsManifest manifest;
-  manifest.checkpoint = pruner.checkpoint().header_hash();
+  manifest.checkpoint = model_fingerprint(pruner.checkpoint());
   manifest.source = pruner.words();
   manifest.maps = maps_of(model, source->knows(Site::kAttention));
   manifest.sequences = pruner.text();

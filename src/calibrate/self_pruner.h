@@ -33,8 +33,8 @@ struct SelfOptions {
   RefitMode refit = RefitMode::kSequential;
   double feedback = 0.5;
   bool refit_attention = true;
-  int64_t neuron_steps = 1;            // see ShrinkOptions
-  int64_t neuron_iterations = 15;
+  int64_t neuron_steps = 3;            // see ShrinkOptions
+  int64_t neuron_iterations = 10;
   bool weigh_by_loss = true;           // choose by what the loss feels; needs the engine
   int64_t sensitivity_tokens = 65536;  // that it is measured on, from the front of the text
   std::optional<double> damping;

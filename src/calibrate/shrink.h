@@ -25,9 +25,9 @@ struct ShrinkPlan {
 struct ShrinkOptions {
   bool refit = true;            // the kept columns (and biases) by least squares; else they stay as they are
   bool refit_attention = true;  // the output projection also where no head goes, to repair what the layers before lost
-  int64_t neuron_steps = 1;     // Gauss-Newton steps on gate, up and down together after the refit of down; 0: none
-  int64_t neuron_iterations = 15;
-  double neuron_damping = 0.03;
+  int64_t neuron_steps = 3;     // Gauss-Newton steps on gate, up and down together after the refit of down; 0: none
+  int64_t neuron_iterations = 10;
+  double neuron_damping = 4;  // see NeuronRefitOptions
   std::optional<double> damping;
   Precision precision = Precision::kAuto;
 };

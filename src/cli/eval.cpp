@@ -9,6 +9,7 @@
 #include "cli/eval_output.h"
 #include "engine/load.h"
 #include "evaluate/data_file.h"
+#include "checkpoint/fingerprint.h"
 #include "evaluate/fingerprint.h"
 #include "evaluate/read_task.h"
 

@@ -65,7 +65,7 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
       ->check(CLI::IsMember({"auto", "sequential", "one-shot", "none"}));
   verb.add_flag("--no-refit", options.no_refit, "The same as --refit none")->group(group);
   add("--neuron-steps", options.neuron_steps,
-      "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 4 for models below "
+      "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 3 for models below "
       "20 M parameters, 1 below 2 G, else 0; always 0 where no text is run")
       ->check(CLI::Range(int64_t{0}, int64_t{100}));
   add("--neuron-iterations", options.neuron_iterations, "Iterations of conjugate gradients in each of these steps")

@@ -21,7 +21,7 @@ struct SelfVerbOptions {
   int64_t own_text = 0;  // 0: by the size of the model
   int64_t tokens = 256, sensitivity_tokens = 65536, check = 32;
   std::optional<int64_t> neuron_steps;
-  int64_t neuron_iterations = 15;
+  int64_t neuron_iterations = 10;
   double temperature = 1, feedback = 0.5;
   std::optional<double> damping, ratio_total;
   double heads = 0;

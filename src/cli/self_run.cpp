@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "calibrate/collect.h"
+#include "checkpoint/fingerprint.h"
 #include "cli/format.h"
 #include "cli/self_options.h"
 #include "cli/text_windows.h"
@@ -30,6 +31,8 @@ SelfOptions pruner_options(const SelfRequest& request) {
   options.tokens = self.tokens;
   if (open.model.max_context > 0) options.tokens = std::min(options.tokens, open.model.max_context);
   options.temperature = self.temperature;
+  for (const LayerDescription& layer : open.model.layers)
+    options.gaussian_tokens = std::max(options.gaussian_tokens, layer.ffn.neurons.width);
   options.seed = request.selection->seed;
   const std::string refit = resolved_refit(self);
   options.refit = refit == "sequential" ? RefitMode::kSequential
@@ -108,7 +111,7 @@ class SelfRunner {
   void open_moments() {
     if (self_.moments.empty() || !std::filesystem::exists(self_.moments)) return;
     reader_.emplace(self_.moments);
-    reader_->require(open_.checkpoint.header_hash(), maps_of(open_.model, self_.heads > 0));
+    reader_->require(model_fingerprint(open_.checkpoint), maps_of(open_.model, self_.heads > 0));
     progress_.note("using the moments in " + self_.moments + ": " + reader_->manifest().source);
   }
 
@@ -231,7 +234,7 @@ int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.neuron_steps) return *options.neuron_steps;
   const int64_t params = open.size().params;
-  return params < kTinyModel ? 4 : params < kMediumModel ? 1 : 0;
+  return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
 }
 
 SelfRun run_self(const SelfRequest& request, Progress& progress) { return SelfRunner(request, progress).run(); }

@@ -48,9 +48,9 @@ struct TargetOptions {
 
 /// Refitting gate, up and down of a layer together: Gauss-Newton on the layer's own outputs.
 struct NeuronRefitOptions {
-  int64_t steps = 1;        // linearisations
-  int64_t iterations = 15;  // of conjugate gradients, each
-  double damping = 0.03;    // of each neuron's row, against the mean of what determines it
+  int64_t steps = 3;       // linearisations
+  int64_t iterations = 10; // of conjugate gradients, each
+  double damping = 4;      // times neurons / tokens: of each neuron's row, against the mean of what determines it
   TargetOptions target;
   Matrix<float> metric;     // M [D, D], symmetric, positive definite: errors e count e^T M e
 };

@@ -45,6 +45,7 @@ class NeuronRefitter {
   /// One linearisation, solved; neurons are left as they were, and false is returned, when no step makes the error fall.
   bool step(int64_t iterations, double damping);
   const Neurons& neurons() const { return neurons_; }
+  int64_t tokens() const { return tokens_; }
 
  private:
   struct Part {

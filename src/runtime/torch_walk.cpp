@@ -184,7 +184,8 @@ NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, con
   }
   NeuronRefit result;
   result.error_before = refitter.error();
-  while (result.steps < options.steps && refitter.step(options.iterations, options.damping)) ++result.steps;
+  const double damping = options.damping * static_cast<double>(start.kept.size()) / static_cast<double>(refitter.tokens());
+  while (result.steps < options.steps && refitter.step(options.iterations, damping)) ++result.steps;
   result.error_after = refitter.error();
   result.plain_error_after = refitter.error(false);
   result.change = to_change(refitter.neurons(), start.kept);
