@@ -187,7 +187,7 @@ void MomentsReader::require(const std::string& checkpoint_hash, const std::vecto
     }
   }
   if (manifest_.checkpoint != checkpoint_hash) {
-    fail(ErrorCode::kMismatch, where, "is of another checkpoint: header hash {}, expected {}", manifest_.checkpoint,
+    fail(ErrorCode::kMismatch, where, "is of another model: its fingerprint is {}, this one's {}", manifest_.checkpoint,
          checkpoint_hash);
   }
 }

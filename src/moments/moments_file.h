@@ -21,7 +21,7 @@ struct MapDescription {
 };
 
 struct MomentsManifest {
-  std::string checkpoint;  // Checkpoint::header_hash of the model
+  std::string checkpoint;  // model_fingerprint of the model
   std::string source;      // in words and numbers: "own text, 64 x 256 ids, temperature 1, seed 1"
   std::vector<MapDescription> maps;
   std::vector<std::vector<TokenId>> sequences;  // the text itself, where it is to be used again; may be empty

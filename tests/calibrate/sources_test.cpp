@@ -8,6 +8,7 @@
 #include "calibrate/collect.h"
 #include "calibrate/energy_scorer.h"
 #include "calibrate/self_pruner.h"
+#include "checkpoint/fingerprint.h"
 #include "fixtures.h"
 #include "slice/slice.h"
 
@@ -57,9 +58,9 @@ TEST_P(WithoutAModelRun, GaussianInputsAndTheirFolderShrinkAlike) {
   const test::TemporaryFolder folder;
   collect_moments(gaussian, folder / "moments");
   const MomentsReader reader(folder / "moments");
-  reader.require(open.checkpoint.header_hash(), maps_of(open.model, false));
+  reader.require(model_fingerprint(open.checkpoint), maps_of(open.model, false));
   test::expect_error(ErrorCode::kMismatch, {"output"},
-                     [&] { reader.require(open.checkpoint.header_hash(), maps_of(open.model, true)); });
+                     [&] { reader.require(model_fingerprint(open.checkpoint), maps_of(open.model, true)); });
   EXPECT_TRUE(reader.manifest().sequences.empty());
   EXPECT_EQ(reader.manifest().source, "1000 Gaussian inputs, seed 42");
   SelfOptions stored;
