@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "report/axis.h"
+#include "report/markup.h"
 #include "report/stats.h"
 #include "report/svg.h"
 #include "report/text.h"
@@ -19,33 +20,16 @@ namespace {
 
 constexpr int kBarPlotPx = 150;
 constexpr int kHistoryPlotPx = 170;
-constexpr size_t kPairedLayers = 24;     // up to here the two bar charts stand side by side
-constexpr size_t kLabelledBars = 8;      // up to here every bar carries its number
-constexpr size_t kLabelsNarrow = 10;     // labels that fit under a chart on a phone
-constexpr size_t kLabelsWide = 40;       // and on a wide screen
 constexpr size_t kHistoryBuckets = 250;  // two points each
 
 using Number = std::function<std::optional<double>(const LayerReport&)>;
 using Format = std::function<std::string(double)>;
 
-std::string chart_figure(const std::string& svg, std::string_view heading, const std::string& caption_html) {
-  return fmt::format("<figure class=\"card\"><figcaption><b>{}</b> <span>{}</span></figcaption>{}</figure>\n", heading,
-                     caption_html, svg);
-}
-
-// The smallest power of two that leaves at most `fit` labels: every wider choice is a subset of the narrower ones.
-size_t label_step(size_t count, size_t fit) {
-  size_t step = 1;
-  while ((count + step - 1) / step > fit) step *= 2;
-  return step;
-}
-
 void add_layer_labels(ChartSvg& chart, const std::vector<LayerReport>& layers, size_t fit_wide) {
-  const size_t narrow = label_step(layers.size(), kLabelsNarrow), wide = label_step(layers.size(), fit_wide);
-  for (size_t i = 0; i < layers.size(); i += wide) {
-    const double x = (static_cast<double>(i) + 0.5) / static_cast<double>(layers.size());
-    chart.x_label(x, fmt::format("{}", layers[i].index), i % narrow != 0);
-  }
+  std::vector<int64_t> indices;
+  indices.reserve(layers.size());
+  for (const LayerReport& layer : layers) indices.push_back(layer.index);
+  add_layer_labels(chart, indices, fit_wide);
 }
 
 struct BarStyle {
@@ -56,13 +40,13 @@ struct BarStyle {
 
 void add_layer_bars(ChartSvg& chart, const std::vector<LayerReport>& layers, const Axis& axis, const Number& number,
                     const Format& format, const BarStyle& style) {
-  const double slot = 1 / static_cast<double>(layers.size());
-  const double width = std::min(slot * 0.72, 0.06);
-  const auto middle = [&](size_t i) { return (static_cast<double>(i) + 0.5) * slot; };
+  const double width = std::min(0.72 / static_cast<double>(layers.size()), 0.06);
+  const auto middle = [&](size_t i) { return layer_middle(i, layers.size()); };
   for (size_t i = 0; i < layers.size(); ++i) {
     const std::optional<double> value = number(layers[i]);
     if (!value) continue;
-    const std::string tip = fmt::format("Layer {}: {}", layers[i].index, format(*value));
+    const std::string tip =
+        fmt::format("Layer {}: {}", layers[i].index, layers[i].dropped ? "dropped" : format(*value));
     if (style.track) chart.bar(middle(i), width, axis.position(1), "track", tip);
     chart.bar(middle(i), width, axis.position(*value), style.top == i ? "bar top" : "bar", tip);
   }
@@ -70,7 +54,8 @@ void add_layer_bars(ChartSvg& chart, const std::vector<LayerReport>& layers, con
   // Last, so that neither a bar nor the line runs through a number.
   for (size_t i = 0; i < layers.size(); ++i) {
     const std::optional<double> value = number(layers[i]);
-    if (!value || (layers.size() > kLabelledBars && style.top != i)) continue;
+    if (layers[i].dropped && layers.size() <= kLabelledLayers) chart.text({middle(i), 0}, 4, "dropped", "");
+    if (!value || layers[i].dropped || (layers.size() > kLabelledLayers && style.top != i)) continue;
     chart.text({middle(i), axis.position(*value)}, 4, format(*value), style.mean ? "value halo" : "value");
   }
 }
@@ -103,7 +88,7 @@ std::string kept_chart(const Report& report, size_t fit_wide) {
     most = std::max(most, *kept);
     least = std::min(least, *kept);
     before += static_cast<double>(layer.width_before);
-    after += static_cast<double>(layer.width_after);
+    after += layer.dropped ? 0 : static_cast<double>(layer.width_after);
   }
   Axis axis = linear_axis(0, std::max(1.0, most), 4);
   if (most <= 1) axis = Axis{.low = 0, .high = 1, .is_log = false, .ticks = {}};
@@ -203,7 +188,7 @@ std::string overview_section(const Report& report) {
                                     [](const LayerReport& layer) { return kept_share(layer).has_value(); });
   if (ks.count == 0 && !has_kept) return "";
   const bool paired = report.layers.size() <= kPairedLayers && ks.count > 0 && has_kept;
-  const size_t fit_wide = paired ? kPairedLayers : kLabelsWide;
+  const size_t fit_wide = paired ? kPairedLayers : kLayerLabelsWide;
   return fmt::format("<section><h2>Layers at a glance</h2>\n<div class=\"{}\">\n{}{}</div></section>\n",
                      paired ? "pair" : "stack", ks.count > 0 ? ks_chart(report, ks, fit_wide) : "",
                      has_kept ? kept_chart(report, fit_wide) : "");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "report/axis.h"
+#include "report/markup.h"
 #include "report/svg.h"
 #include "report/text.h"
 
@@ -42,11 +43,6 @@ std::vector<Point> run_means(const std::vector<double>& values, double first_at)
   return points;
 }
 
-std::string figure(const std::string& svg, std::string_view heading, const std::string& caption) {
-  return fmt::format("<figure class=\"card\"><figcaption><b>{}</b> <span>{}</span></figcaption>{}</figure>\n", heading,
-                     caption, svg);
-}
-
 // A line chart of `points`, the y axis from 0, with a dashed line at the mean over all tokens.
 std::string line_chart(std::string_view id, std::string_view heading, std::string_view axis_title,
                        const std::vector<Point>& points, int64_t last_at, double mean, const std::string& caption) {
@@ -66,7 +62,7 @@ std::string line_chart(std::string_view id, std::string_view heading, std::strin
   for (const Point& point : points) places.push_back({x_axis.position(point.at), y_axis.position(point.value)});
   chart.curve(places, "after");
   if (places.size() == 1) chart.dot(places.front(), 3, "point", "");
-  return figure(chart.finish(), heading, escape_html(caption));
+  return chart_figure(chart.finish(), heading, escape_html(caption));
 }
 
 std::string position_chart(const ComparisonReport& comparison) {
@@ -118,14 +114,15 @@ std::string table(const Report& report) {
     add_count("Bytes on disk", t.bytes_before, t.bytes_after);
     add_count("FLOPs a token", t.flops_per_token_before, t.flops_per_token_after);
   }
-  return fmt::format(
-      "<div class=\"scroll card\" role=\"region\" aria-label=\"Both models\" tabindex=\"0\"><table><caption>Both "
-      "models</caption>"
-      "<thead><tr><th scope=\"col\"><span class=\"unseen\">quantity</span></th><th scope=\"col\">{}</th><th "
-      "scope=\"col\">{}</th>"
-      "<th scope=\"col\">ratio</th></tr></thead><tbody>\n{}</tbody></table></div>\n",
-      escape_html(report.before_label.empty() ? "before" : report.before_label),
-      escape_html(report.after_label.empty() ? "after" : report.after_label), rows);
+  return scrolling(
+      "Both models",
+      fmt::format(
+          "<table><caption>Both models</caption>"
+          "<thead><tr><th scope=\"col\"><span class=\"unseen\">quantity</span></th><th scope=\"col\">{}</th><th "
+          "scope=\"col\">{}</th>"
+          "<th scope=\"col\">ratio</th></tr></thead><tbody>\n{}</tbody></table>",
+          escape_html(report.before_label.empty() ? "before" : report.before_label),
+          escape_html(report.after_label.empty() ? "after" : report.after_label), rows));
 }
 
 std::string tile(std::string_view label, const std::string& value, const std::string& below) {

@@ -8,6 +8,7 @@
 
 #include "report/charts.h"
 #include "report/comparison.h"
+#include "report/layer_loss.h"
 #include "report/panels.h"
 #include "report/report.h"
 #include "report/stats.h"
@@ -46,6 +47,15 @@ std::string total_tile(const Report& report, std::string_view label, int64_t bef
       change_line(before, after));
 }
 
+// "32", or "32 → 30" where layers were dropped.
+std::string layer_count(const std::vector<LayerReport>& layers) {
+  const auto left =
+      std::count_if(layers.begin(), layers.end(), [](const LayerReport& layer) { return !layer.dropped; });
+  const std::string before = format_exact(static_cast<int64_t>(layers.size()));
+  if (left == static_cast<std::ptrdiff_t>(layers.size())) return before;
+  return fmt::format("{} \u2192 {}", before, format_exact(static_cast<int64_t>(left)));
+}
+
 std::string tiles(const Report& report) {
   std::string out;
   if (report.totals) {
@@ -55,7 +65,7 @@ std::string tiles(const Report& report) {
     out += total_tile(report, "Size on disk", t.bytes_before, t.bytes_after, format_bytes);
     out += total_tile(report, "FLOPs a token", t.flops_per_token_before, t.flops_per_token_after, format_flops);
   } else if (!report.layers.empty()) {
-    out += tile("Layers", format_exact(static_cast<int64_t>(report.layers.size())), "");
+    out += tile("Layers", layer_count(report.layers), "");
   }
   const KsSummary ks = summarize_ks(report.layers);
   if (!report.after_label.empty() && ks.count > 0) {
@@ -73,7 +83,7 @@ std::string header(const Report& report, const std::string& title) {
   };
   add("model", report.model_name);
   add("family", report.family);
-  if (!report.layers.empty()) add("layers", format_exact(static_cast<int64_t>(report.layers.size())));
+  if (!report.layers.empty()) add("layers", layer_count(report.layers));
   if (!report.after_label.empty()) {
     add("compares",
         fmt::format("{} \u2192 {}", report.before_label.empty() ? "before" : report.before_label, report.after_label));
@@ -112,7 +122,9 @@ std::string render_html(const Report& report) {
   spectra.reserve(report.layers.size());
   for (const LayerReport& layer : report.layers) {
     spectra.push_back({.before = clean_spectrum(layer.singular_values_before),
-                       .after = report.after_label.empty() ? Spectrum{} : clean_spectrum(layer.singular_values_after)});
+                       .after = report.after_label.empty() || layer.dropped
+                                    ? Spectrum{}
+                                    : clean_spectrum(layer.singular_values_after)});
   }
   const std::string title = report.title.empty() ? "Pruning report" : report.title;
   // The policy lets the browser load nothing and run nothing, whatever a model's name may smuggle in.
@@ -127,6 +139,7 @@ std::string render_html(const Report& report) {
   page += header(report, title);
   page += notes(report);
   page += comparison_section(report);
+  page += layer_loss_section(report);
   page += overview_section(report);
   page += history_section(report);
   page += panels_section(report, spectra);

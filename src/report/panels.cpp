@@ -107,6 +107,10 @@ std::string caption_of(const Report& report, const LayerReport& layer) {
   if (report.after_label.empty()) {
     return layer.width_before > 0 ? fmt::format("width {}", format_exact(layer.width_before)) : std::string();
   }
+  if (layer.dropped) {
+    return layer.width_before > 0 ? fmt::format("dropped \u00B7 width {}", format_exact(layer.width_before))
+                                  : "dropped";
+  }
   std::string caption = fmt::format("KS {}", format_value(finite_ks(layer)));
   if (const std::optional<double> kept = kept_share(layer)) {
     caption += fmt::format(" \u00B7 {} \u2192 {} ({})", format_exact(layer.width_before),

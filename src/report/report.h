@@ -24,7 +24,9 @@ struct LayerReport {
   std::vector<double> singular_values_after;
   /// Two-sample Kolmogorov-Smirnov statistic between the two vectors above, 0..1. The page shows this number as it is
   /// and marks the place in the curves where it is attained, unless the curves themselves have another largest gap.
-  std::optional<double> ks;
+  std::optional<double> ks = std::nullopt;
+  /// The whole layer was taken out: `width_after`, `singular_values_after` and `ks` are not looked at.
+  bool dropped = false;
 };
 
 /// One episode of the policy's training.
@@ -66,6 +68,7 @@ struct SiteReport {
   /// KV groups, or neurons.
   int64_t units_before = 0, units_after = 0;
   /// Squared error of its outputs, as a share of the energy of what they ought to be: cut and nothing more; refitted.
+  /// NaN where there is no such energy.
   double error_before = 0, error_after = 0;
 };
 
@@ -74,6 +77,19 @@ struct LayerKlReport {
   int64_t layer = 0;
   /// Mean KL(before || after) a token, in nats.
   double kl_nats = 0;
+};
+
+/// One method among others at the same size.
+struct MethodReport {
+  std::string name, words;
+  /// Shares that it removed, of the FFNs and of all parameters.
+  double ffn_ratio = 0, total_ratio = 0;
+  double kl_nats = 0;
+  std::optional<double> kl_standard_error;
+  double perplexity = 0;
+  int64_t bytes = 0;
+  double elapsed_s = 0;
+  bool loads = true;
 };
 
 /// Everything one page shows. All strings are plain text (UTF-8); none is trusted, all are escaped.
@@ -101,10 +117,12 @@ struct Report {
   std::optional<int64_t> best_episode;
   /// Sentences to show near the top (warnings and explanations).
   std::vector<std::string> notes;
-  /// Errors before and after the refit, in the order of the work; may be empty.
+  /// Errors before and after the refit, in any order; may be empty.
   std::vector<SiteReport> sites = {};
   /// KL of each layer alone; may be empty.
   std::vector<LayerKlReport> layer_kl = {};
+  /// Methods compared, in the order of the table; may be empty.
+  std::vector<MethodReport> methods = {};
   /// What the second model says differently.
   std::optional<ComparisonReport> comparison = std::nullopt;
 };

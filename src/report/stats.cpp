@@ -77,7 +77,7 @@ std::vector<QuantilePoint> quantile_curve(const Spectrum& spectrum, size_t max_p
 }
 
 std::optional<double> finite_ks(const LayerReport& layer) {
-  return layer.ks && std::isfinite(*layer.ks) ? layer.ks : std::nullopt;
+  return !layer.dropped && layer.ks && std::isfinite(*layer.ks) ? layer.ks : std::nullopt;
 }
 
 KsSummary summarize_ks(const std::vector<LayerReport>& layers) {
@@ -99,6 +99,7 @@ KsSummary summarize_ks(const std::vector<LayerReport>& layers) {
 
 std::optional<double> kept_share(const LayerReport& layer) {
   if (layer.width_before <= 0) return std::nullopt;
+  if (layer.dropped) return 0;
   return static_cast<double>(layer.width_after) / static_cast<double>(layer.width_before);
 }
 

@@ -53,12 +53,12 @@ struct KsSummary {
   size_t worst_position = 0;  // in report.layers
 };
 
-/// The layer's KS if it is a number.
+/// The layer's KS if it is a number and the layer is still there.
 std::optional<double> finite_ks(const LayerReport& layer);
 
 KsSummary summarize_ks(const std::vector<LayerReport>& layers);
 
-/// width_after / width_before; nothing if the width before is not known.
+/// width_after / width_before; 0 if the layer was dropped; nothing if the width before is not known.
 std::optional<double> kept_share(const LayerReport& layer);
 
 }  // namespace prunenet

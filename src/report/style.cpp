@@ -46,6 +46,7 @@ border-left:4px solid var(--note-edge);border-radius:6px}
 .notes h2{font-size:14px;margin:0 0 2px}
 .notes ul{margin:0;padding-left:18px;overflow-wrap:anywhere}
 .pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:14px}
+.pair>:last-child:nth-child(odd){grid-column:1/-1}
 .pair figure{display:flex;flex-direction:column;justify-content:space-between}
 .pair .chart{flex:none}
 .stack{display:grid;grid-template-columns:minmax(0,1fr);gap:14px}
@@ -74,6 +75,10 @@ path.after{stroke:var(--after);stroke-width:2}
 path.before{stroke:var(--before);stroke-width:1.6;stroke-dasharray:5 3.5}
 .gap{stroke:var(--gap);stroke-width:1.6}
 .point{fill:var(--after)}
+.ring{fill:var(--card);stroke:var(--before);stroke-width:1.5}
+.stem{stroke:var(--edge);stroke-width:1.5}
+.hit{fill:transparent}
+.hit:hover{fill:var(--ink);fill-opacity:.06}
 .best{fill:var(--gap);stroke:var(--card);stroke-width:2}
 .legend{display:flex;flex-wrap:wrap;gap:4px 22px;margin:0 0 12px;font-size:13px;overflow-wrap:anywhere}
 .key{display:inline-block;width:26px;height:0;margin-right:8px;vertical-align:middle;
@@ -82,8 +87,13 @@ border-top:2px solid var(--after)}
 .key.gap{height:10px;border:solid var(--gap);border-width:0 2px;
 background:linear-gradient(var(--gap),var(--gap)) center/100% 2px no-repeat}
 .key.dot{width:9px;height:9px;margin:0 2px 2px 0;border:0;border-radius:50%;background:var(--gap)}
+.key.ring,.key.point{width:9px;height:9px;margin:0 8px 2px 0;border:1.5px solid var(--before);border-radius:50%}
+.key.point{border-color:var(--after);background:var(--after)}
 .scroll{overflow-x:auto;padding:4px 0}
 .scroll:focus-visible{outline:2px solid var(--link)}
+.tall{max-height:520px;overflow:auto;padding-top:0}
+.tall thead th{position:sticky;top:0;background:var(--card)}
+.tall thead th:first-child{z-index:1}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 caption{text-align:left;padding:8px 16px 6px;font-weight:650}
 th,td{padding:5px 16px;text-align:right;white-space:nowrap;border-top:1px solid var(--grid)}
@@ -94,7 +104,7 @@ thead tr+tr th{border-top:0}
 tbody tr:first-child>*{border-top:1px solid var(--edge)}
 .pairs tbody tr:first-child>*{border-top-color:var(--grid)}
 tbody th{font-weight:500}
-.pairs td,.pairs th,tbody th{text-align:left}
+.pairs td,.pairs th,tbody th,.layers .site{text-align:left}
 .layers thead th:first-child[rowspan],.layers thead tr:first-child th:first-child{text-align:left}
 .layers th:first-child{position:sticky;left:0;background:var(--card)}
 .layers thead tr+tr th:first-child{position:static}
@@ -131,7 +141,8 @@ main{max-width:none;padding:0}
 section{margin-top:20pt}
 .panels{grid-template-columns:repeat(2,minmax(0,1fr))}
 .tile,.card,.notes,tr{break-inside:avoid}
-.scroll{overflow:visible;break-inside:auto}
+.scroll{overflow:visible;max-height:none;break-inside:auto}
+.tall thead th{position:static}
 h2{break-after:avoid}
 thead{display:table-header-group}
 .bar,.track,.meter,.meter span,.key,.notes{-webkit-print-color-adjust:exact;print-color-adjust:exact}

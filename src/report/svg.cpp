@@ -103,6 +103,11 @@ void ChartSvg::span(double x1, double x2, double y, std::string_view css_class) 
   for (const double x : {inside(x1), inside(x2)}) line(x, x, middle - 5, middle + 5);
 }
 
+void ChartSvg::stem(double x, double y1, double y2, std::string_view css_class) {
+  out_ += fmt::format("<line class=\"{0}\" x1=\"{1}\" x2=\"{1}\" y1=\"{2}\" y2=\"{3}\"/>", css_class,
+                      percent(inside(x)), format_plain(pixel(y1), 1), format_plain(pixel(y2), 1));
+}
+
 void ChartSvg::curve(const std::vector<PlotPoint>& points, std::string_view css_class) {
   if (points.size() < 2) return;
   // The nested box stretches with the window; the style sheet keeps the line's width from stretching with it.

@@ -45,10 +45,13 @@ class ChartSvg {
   /// A horizontal line from x1 to x2 at height `y`, with upright ends.
   void span(double x1, double x2, double y, std::string_view css_class);
 
+  /// An upright line from y1 to y2.
+  void stem(double x, double y1, double y2, std::string_view css_class);
+
   /// A line through the points, in order. Nothing for fewer than two.
   void curve(const std::vector<PlotPoint>& points, std::string_view css_class);
 
-  /// A filled circle.
+  /// A circle.
   void dot(PlotPoint place, double radius_px, std::string_view css_class, std::string_view tip);
 
   /// Text with its foot `lift_px` above the place, kept inside the plot at the left and right edge.

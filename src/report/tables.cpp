@@ -5,17 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "report/markup.h"
 #include "report/stats.h"
 #include "report/text.h"
 
 namespace prunenet {
 namespace {
-
-// A table wider than a phone scrolls in its own box; the box can be reached with the keyboard.
-std::string scrolling(std::string_view label, const std::string& table) {
-  return fmt::format("<div class=\"scroll card\" role=\"region\" aria-label=\"{}\" tabindex=\"0\">{}</div>\n", label,
-                     table);
-}
 
 std::string cell(const std::string& text) {
   return fmt::format("<td>{}</td>", text);
@@ -32,8 +27,8 @@ std::string layer_rows(const Report& report, const std::vector<LayerSpectra>& sp
     rows += cell(format_exact(layer.width_before));
     if (two) {
       const std::optional<double> kept = kept_share(layer);
-      rows += cell(format_exact(layer.width_after)) + cell(kept ? format_percent(*kept) : kNoNumber) +
-              cell(format_value(finite_ks(layer)));
+      rows += cell(layer.dropped ? "dropped" : format_exact(layer.width_after)) +
+              cell(kept ? format_percent(*kept) : kNoNumber) + cell(format_value(finite_ks(layer)));
     }
     rows += cell(format_value(largest_of(before)));
     if (two) rows += cell(format_value(largest_of(after)));

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "report/page_checks.h"
 #include "report/text.h"
 
 namespace prunenet {
@@ -33,12 +34,6 @@ Report compared(size_t positions, size_t sequences) {
     comparison.kl_by_sequence.push_back(0.4 + 0.01 * static_cast<double>((i * 7) % 11));
   report.comparison = comparison;
   return report;
-}
-
-size_t count_of(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
-  return count;
 }
 
 TEST(Comparison, ShowsQualityAndSizesWithTheirRatios) {
