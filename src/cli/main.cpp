@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   prunenet::cli::add_generate(program, action);
   prunenet::cli::add_eval(program, action);
   prunenet::cli::add_compare(program, action);
+  prunenet::cli::add_compare_methods(program, action);
   prunenet::cli::add_bench(program, action);
   try {
     program.parse(argc, argv);

@@ -4,13 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "cli/format.h"
 
 namespace prunenet::cli {
 namespace {
 
-double relative(double error, const SiteOutcome& site) { return site.target_energy > 0 ? error / site.target_energy : 0; }
+// NaN, which a report shows as a dash, where there is nothing to be a share of.
+double relative(double error, const SiteOutcome& site) {
+  return site.target_energy > 0 ? error / site.target_energy : std::numeric_limits<double>::quiet_NaN();
+}
 
 Json site_json(const SiteOutcome& site) {
   return {{"site", site.site == Site::kFfn ? "ffn" : "attention"},

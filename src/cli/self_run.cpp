@@ -56,15 +56,15 @@ SelfOptions pruner_options(const SelfRequest& request) {
   return options;
 }
 
-void warn_of_few_tokens(const ShrinkOutcome& outcome, const OpenModel& open, Progress& progress) {
+void warn_of_few_tokens(const ShrinkOutcome& outcome, const OpenModel& open, const char* more, Progress& progress) {
   for (const SiteOutcome& site : outcome.sites) {
     const int64_t width = site_ref(open.model, site.layer, site.site).weight->cols;
     const double ratio = tokens_per_input(width, site.tokens);
     if (ratio >= 1) continue;
     progress.warn(fmt::format(
         "{} tokens are few for {} inputs of layer {}'s {} ({:.2f} each): the moments are singular, and the damping {:.2g} "
-        "decides what the text does not; more --own-text or --tokens would help",
-        site.tokens, width, site.layer, site_name(site.site), ratio, std::max(site.damping, site.refit_damping)));
+        "decides what the text does not; {} would help",
+        site.tokens, width, site.layer, site_name(site.site), ratio, std::max(site.damping, site.refit_damping), more));
     return;
   }
 }
@@ -75,6 +75,7 @@ class SelfRunner {
       : request_(request), self_(*request.self), open_(*request.open), progress_(progress) {}
 
   SelfRun run() {
+    require_plan();
     run_.scratch = std::make_unique<ScratchFile>(request_.scratch_folder);
     open_moments();
     if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
@@ -93,18 +94,25 @@ class SelfRunner {
       run_.changed = std::make_unique<ChangedModel>(open_.checkpoint, open_.model, *run_.scratch);
       run_.outcome = pruner.shrink(plan(pruner), *run_.changed);
     }
-    warn_of_few_tokens(run_.outcome, open_, progress_);
+    const char* more = reader_ ? "moments of more text" : is_text_file(self_) ? "a longer text" : "more --own-text or --tokens";
+    warn_of_few_tokens(run_.outcome, open_, more, progress_);
     if (engine_) measure(pruner);
     return std::move(run_);
   }
 
  private:
+  // What the model cannot lose is refused before anything is computed.
+  void require_plan() const {
+    if (self_.ratio_total) return;
+    kept_widths(open_.model, request_.selection->ratio.value_or(0), request_.selection->width_multiple);
+    if (self_.heads > 0) kept_groups_of_layers();
+    if (self_.layers > 0) require_layers();
+  }
+
   // Whether anything of this run has the model compute.
   bool wants_engine() const {
-    const CLI::Option* check = request_.selection->verb->get_option_no_throw("--check");
-    const bool check_said = check != nullptr && check->count() > 0 && self_.check > 0;
     if (self_.calibration == "gaussian") return false;
-    return !reader_ || resolved_refit(self_) == "sequential" || check_said || request_.wants_layer_kl ||
+    return !reader_ || resolved_refit(self_) == "sequential" || (self_.check_said && self_.check > 0) || request_.wants_layer_kl ||
            (self_.allocate == "adaptive" && self_.curves == "kl");
   }
 
@@ -244,7 +252,9 @@ Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
                                    ? std::filesystem::path(options.calibration).filename().string()
                                    : options.calibration}};
   const std::string refit = resolved_refit(options);
-  if (needs_engine(options)) {
+  const bool measures = needs_engine(options) && options.moments.empty();  // else the moments' own words say on what
+  if (!options.moments.empty()) json["calibration"] = "moments";
+  if (measures) {
     if (!is_text_file(options)) json["own_text"] = own_text_sequences(options, open);
     json["tokens"] = options.tokens;
     if (options.calibration == "own-text") json["temperature"] = options.temperature;
@@ -256,7 +266,7 @@ Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
     json["feedback"] = options.feedback;
     json["refit_output"] = !options.keep_output;
   }
-  if (refit != "none" && needs_engine(options)) {
+  if (refit == "sequential" || (refit == "one-shot" && measures)) {
     json["neuron_steps"] = neuron_steps(options, open);
     json["neuron_iterations"] = options.neuron_iterations;
   }

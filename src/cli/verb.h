@@ -30,6 +30,7 @@ void add_score(CLI::App& program, Action& action);
 void add_generate(CLI::App& program, Action& action);
 void add_eval(CLI::App& program, Action& action);
 void add_compare(CLI::App& program, Action& action);
+void add_compare_methods(CLI::App& program, Action& action);
 void add_bench(CLI::App& program, Action& action);
 
 /// --json, --quiet, --threads.

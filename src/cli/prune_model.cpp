@@ -1,0 +1,196 @@
+// Choosing, cutting, writing.
+#include "cli/prune_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/version.h"
+#include "cli/format.h"
+#include "cli/self_output.h"
+#include "cli/training_output.h"
+#include "model/deci.h"
+#include "selection/budget.h"
+#include "slice/slice.h"
+
+namespace prunenet::cli {
+
+Json options_json(const PruneOptions& options, const OpenModel& open) {
+  Json json;
+  if (options.selection.ratio) json["ratio"] = *options.selection.ratio;
+  if (options.selection.mask.empty()) json["width_multiple"] = options.selection.width_multiple == 0 ? Json("auto") : Json(options.selection.width_multiple);
+  if (options.uses_policy()) json["select"] = options.selection.select;
+  if (options.trains()) {
+    json["episodes"] = options.training.episodes;
+    json["lr"] = options.training.learning_rate;
+    json["kl"] = options.training.kl;
+  }
+  if (options.is_self()) json.update(self_options_json(options.self, open));
+  if (options.uses_policy() || !options.report.empty()) {
+    json["precision"] = uses_f64(options.training, open.model) ? "f64" : "f32";
+    json["route"] = options.training.route;
+  }
+  return json;
+}
+
+namespace {
+
+// Metadata of a file is text; a number or a truth value among it becomes one again.
+Json number_or_text(const std::string& text) {
+  const Json parsed = Json::parse(text, nullptr, false);
+  return parsed.is_number() || parsed.is_boolean() ? parsed : Json(text);
+}
+
+Json layers_json(const OpenModel& open, const Outcome& outcome) {
+  Json layers = Json::array();
+  for (size_t l = 0; l < outcome.widths.size(); ++l) {
+    layers.push_back({{"index", l},
+                      {"width_before", open.model.layers[l].ffn.neurons.width},
+                      {"width_after", outcome.widths[l]},
+                      {"ks", outcome.spectra.empty() ? Json(nullptr) : Json(outcome.spectra[l].ks)},
+                      {"kept_rows", outcome.choice.mask.kept[l]}});
+    const auto& groups = outcome.choice.mask.kept_kv_groups;
+    if (!groups.empty()) layers.back()["kept_kv_groups"] = groups[l];
+    if (outcome.self) add_sites(*outcome.self, static_cast<int64_t>(l), layers.back());
+  }
+  return layers;
+}
+
+// prunenet.json: no times, no dates, no paths, so that equal commands give equal bytes.
+std::string artefact_text(const PruneOptions& options, const OpenModel& open, const Outcome& outcome) {
+  Json json = {{"program", "prunenet"},
+               {"version", PRUNENET_VERSION},
+               {"method", options.method_name()},
+               {"seed", options.selection.seed},
+               {"options", options_json(options, open)},
+               {"source",
+                {{"name", open.name()},
+                 {"family", open.model.family},
+                 {"tensor_bytes", open.checkpoint.tensor_bytes()},
+                 {"header_sha256", open.checkpoint.header_hash()}}},
+               {"ffn_ratio_reached", outcome.sizes.ffn_ratio_reached()},
+               {"total_ratio_reached", outcome.sizes.total_ratio_reached()}};
+  const Mask& mask = outcome.choice.mask;
+  if (!mask.dropped_layers.empty()) json["dropped_layers"] = mask.dropped_layers;
+  if (outcome.self) json["calibration"] = calibration_json(*outcome.self);
+  if (outcome.choice.policy) {
+    Json policy = {{"parameters_sha256", policy_hash(outcome.choice.policy->network)}};
+    for (const auto& [key, value] : outcome.choice.policy->metadata) {
+      if (key.starts_with("prunenet.") && key != "prunenet.kind") policy[key.substr(9)] = number_or_text(value);
+    }
+    json["policy"] = std::move(policy);
+  }
+  // A line for each layer: a person can read it, and eleven thousand rows do not make as many lines.
+  std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
+  text.resize(text.size() - 2);  // "\n}"
+  text += ",\n \"layers\": [";
+  const Json layers = layers_json(open, outcome);
+  for (size_t l = 0; l < layers.size(); ++l) text += (l == 0 ? "\n  " : ",\n  ") + layers[l].dump();
+  return text + "\n ]\n}\n";
+}
+
+// Fills in the mask, and what came with it.
+void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spectra, Outcome& outcome,
+            Progress& progress) {
+  if (options.is_self()) {
+    SelfRequest request;
+    request.open = &open;
+    request.self = &options.self;
+    request.selection = &options.selection;
+    request.engine = &options;
+    request.scratch_folder = resolved_path(options.output).parent_path();
+    request.wants_layer_kl = !options.report.empty() && needs_engine(options.self) && options.self.moments.empty();
+    outcome.self = run_self(request, progress);
+    outcome.choice.mask = outcome.self->changed->mask();
+  } else {
+    const auto widths = planned_widths(options.selection, open.model, progress);
+    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, progress);
+  }
+  outcome.widths = outcome.choice.mask.kept_widths();
+}
+
+// Layers of their own widths: padded where that was asked for, else DeciLM (require_self_possible has seen to it that the
+// family has it).
+SliceLayout layout_of(const PruneOptions& options, const Mask& mask) {
+  if (!options.is_self() || options.self.allocate != "adaptive") return SliceLayout::kStock;
+  if (options.self.pad) return SliceLayout::kPadded;
+  const std::vector<int64_t> widths = mask.kept_widths();
+  if (std::all_of(widths.begin(), widths.end(), [&](int64_t width) { return width == widths.front(); }))
+    return SliceLayout::kStock;
+  return SliceLayout::kDeci;
+}
+
+// What would otherwise fail after the work.
+void require_self_possible(const PruneOptions& options, const OpenModel& open) {
+  if (!options.is_self()) return;
+  const SelfVerbOptions& self = options.self;
+  if (!self.moments.empty()) {
+    const auto moments = resolved_path(self.moments), output = resolved_path(options.output);
+    if (is_within(moments, output) || is_within(output, moments))
+      fail(ErrorCode::kBadOption, "--moments", "lies in the output, or the output in it: choose another folder");
+    if (is_within(moments, resolved_path(open.checkpoint.folder())))
+      fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
+  }
+  if (self.allocate == "adaptive" && !self.pad && !open.model.keys.deci_refused.empty()) {
+    fail(ErrorCode::kUnsupported, "--allocate",
+         "adaptive gives every layer a width of its own, and the config.json of a {} model states one for all: fill up with "
+         "zero neurons to one width (--pad), or choose --allocate uniform", open.model.family);
+  }
+  if (self.allocate == "adaptive" && !self.pad) {
+    const int64_t said = options.selection.width_multiple;
+    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model.layers.front().ffn.neurons.width);
+    if (multiple % kDeciWidthMultiple != 0) {
+      fail(ErrorCode::kBadOption, "--allocate",
+           "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
+           "multiples of {}, and widths are multiples of {}: choose --width-multiple {}, or fill up with zero neurons to "
+           "one width (--pad)",
+           kDeciWidthMultiple, multiple, kDeciWidthMultiple);
+    }
+  }
+  const bool begins = open.model.bos || !open.model.eos.empty();
+  if (needs_engine(self) && self.moments.empty() && !begins && (self.check > 0 || !options.report.empty())) {
+    fail(ErrorCode::kBadOption, "--check",
+         "measures on own text, which begins with bos_token_id or eos_token_id of config.json, and it states neither: "
+         "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian");
+  }
+}
+
+}  // namespace
+
+Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
+  require_self_possible(options, open);
+  Outcome outcome;
+  RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
+  choose(options, open, spectra, outcome, progress);
+  if (options.uses_policy() || !options.report.empty()) {
+    outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, progress);
+  }
+
+  Edits edits;
+  edits.mask = outcome.choice.mask;
+  if (outcome.self) edits.replaced = outcome.self->changed->replaced();
+  edits.layout = layout_of(options, edits.mask);
+  const SlicePlan plan = plan_slice(open.checkpoint, open.model, edits);
+  outcome.sizes = size_change(open, plan);
+  outcome.uniform = plan.uniform;
+  SliceOptions slice;
+  slice.overwrite = options.force;
+  slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
+  slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
+  if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
+  for (const std::string& note : plan.notes) progress.note(note);
+  if (!plan.uniform) {
+    progress.warn("the layers have different widths, which this config.json cannot state: it keeps the dense width and "
+                   "stock programs will not load the result; prunenet itself reads the widths from the tensors");
+  }
+  outcome.not_copied = open.checkpoint.side_files().left_out;
+  for (const std::string& name : outcome.not_copied) {
+    progress.note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
+  }
+  write_slice(open.checkpoint, plan, options.output, slice, progress);
+  return outcome;
+}
+
+}  // namespace prunenet::cli
