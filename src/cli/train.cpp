@@ -56,6 +56,7 @@ void add_train(CLI::App& program, Action& action) {
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet train ./Llama-2-7b-hf -o policy.safetensors --ratio 0.3 --episodes 10 --lr 5e-4");
   verb->callback([options, &action] {
+    options->selection.method = "prunenet";  // there is no other policy to train
     check_selection(options->selection);
     action = [options] { train(*options); };
   });

@@ -164,8 +164,8 @@ TEST_F(Contract, AResultThatCannotBePrintedIsAFailure) {
 TEST_F(Contract, RelativePathsAreTakenFromTheWorkingFolder) {
   RunOptions options;
   options.working_folder = root();
-  EXPECT_EQ(run_prunenet({"prune", "model", "-o", "out", "--ratio", "0.25", "--method", "product", "--report", "r.html"}, options).status, 0);
-  EXPECT_EQ(run_prunenet({"prune", "./model/", "-o", "./sub/out/", "--ratio", "0.25", "--method", "product"}, options).status, 0);
+  EXPECT_EQ(run_prunenet({"prune", "model", "-o", "out", "--ratio", "0.25", "--method", "prunenet", "--report", "r.html"}, options).status, 0);
+  EXPECT_EQ(run_prunenet({"prune", "./model/", "-o", "./sub/out/", "--ratio", "0.25", "--method", "prunenet"}, options).status, 0);
   EXPECT_TRUE(fs::exists(root() / "r.html"));
   EXPECT_EQ(folder_contents(out()), folder_contents(root() / "sub" / "out"));
 }
