@@ -54,18 +54,7 @@ class MixFinder {
     return plan;
   }
 
-  // Which neurons and groups stay does not matter for the number of parameters.
-  int64_t params_of(const ShrinkPlan& plan) const {
-    Mask mask = whole_mask(model_);
-    for (size_t l = 0; l < model_.layers.size(); ++l) {
-      mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
-      if (plan.kv_groups.empty()) continue;
-      std::vector<int64_t>& groups = mask.kept_kv_groups.emplace_back(static_cast<size_t>(plan.kv_groups[l]));
-      std::iota(groups.begin(), groups.end(), 0);
-    }
-    mask.dropped_layers = plan.dropped_layers;
-    return options_.params_after(mask);
-  }
+  int64_t params_of(const ShrinkPlan& plan) const { return options_.params_after(mask_of_sizes(model_, plan)); }
 
   std::vector<int64_t> widths_of(int64_t width) const {
     std::vector<int64_t> widths;
@@ -168,7 +157,7 @@ class MixFinder {
   }
 
   Mix measure(std::vector<MixCandidate> candidates) {
-    const auto fresh = pruner_.fresh_text(options_.fresh_sequences);
+    const auto fresh = pruner_.fresh_text(options_.fresh_sequences, kFirstJudgingSequence);
     const auto count = std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
     Mix mix;
     double best = 0;

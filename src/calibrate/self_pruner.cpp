@@ -89,9 +89,10 @@ const std::vector<std::vector<TokenId>>& SelfPruner::text() {
   return *text_;
 }
 
-std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences) {
+std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences, int64_t first) {
   OwnTextOptions own;
   own.sequences = sequences;
+  own.first_sequence = first;
   own.tokens = tokens_a_sequence();
   own.seed = options_.seed;
   own.batch = options_.batch;

@@ -50,8 +50,9 @@ class SelfPruner {
 
   /// The text, made on the first call: what is fitted. Empty for Gaussian inputs.
   const std::vector<std::vector<TokenId>>& text();
-  /// Own text of the same sizes that nothing was fitted to: sequences 0 to `sequences` - 1 of the seed.
-  std::vector<std::vector<TokenId>> fresh_text(int64_t sequences);
+  /// Own text of the same sizes that nothing was fitted to: `sequences` of them from number `first` of the seed on. From 0
+  /// they are those that compare makes.
+  std::vector<std::vector<TokenId>> fresh_text(int64_t sequences, int64_t first = 0);
   /// What the loss feels, measured on the first call; empty where it is not to be weighed.
   const Sensitivities& sensitivities();
   /// Moments of the dense model, layer by layer from the first: a new source a call.

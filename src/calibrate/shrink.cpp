@@ -2,6 +2,7 @@
 #include "calibrate/shrink.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -142,6 +143,19 @@ class Shrinker {
 };
 
 }  // namespace
+
+Mask mask_of_sizes(const ModelDescription& model, const ShrinkPlan& plan) {
+  Mask mask = whole_mask(model);
+  mask.kept_kv_groups.clear();
+  for (size_t l = 0; l < model.layers.size(); ++l) {
+    mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
+    if (plan.kv_groups.empty()) continue;
+    std::vector<int64_t>& groups = mask.kept_kv_groups.emplace_back(static_cast<size_t>(plan.kv_groups[l]));
+    std::iota(groups.begin(), groups.end(), 0);
+  }
+  mask.dropped_layers = plan.dropped_layers;
+  return mask;
+}
 
 Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site,
                            const Moments& moments, const Sensitivities& sensitivities, int64_t least,

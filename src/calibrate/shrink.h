@@ -22,6 +22,9 @@ struct ShrinkPlan {
   std::vector<int64_t> dropped_layers;  // ascending
 };
 
+/// A mask of these sizes: for counting. Which units stay is not said by a plan.
+Mask mask_of_sizes(const ModelDescription& model, const ShrinkPlan& plan);
+
 struct ShrinkOptions {
   bool refit = true;            // the kept columns (and biases) by least squares; else they stay as they are
   bool refit_attention = true;  // the output projection also where no head goes, to repair what the layers before lost

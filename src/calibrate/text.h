@@ -12,6 +12,10 @@ namespace prunenet {
 /// less than 2^20. So a model is never judged by the very text that it was fitted to, whatever the seeds.
 inline constexpr int64_t kFirstCalibrationSequence = int64_t{1} << 20;
 
+/// Where a choice is made between whole results, it is made on these, so that the text that the chosen one is reported on
+/// had no part in it.
+inline constexpr int64_t kFirstJudgingSequence = int64_t{1} << 21;
+
 /// `sequences` texts of `tokens` ids: the first as in own text, the others uniform over the vocabulary. Draws are
 /// addressed by (seed, sequence).
 std::vector<std::vector<TokenId>> random_text(const ModelDescription& model, int64_t sequences, int64_t tokens,

@@ -60,8 +60,43 @@ MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folde
   return {f64 ? measure_flops<double>() : measure_flops<float>(), measure_memory(), measure_writing(output_folder)};
 }
 
+namespace {
+
+// Self-calibrated pruning: passes of the text through the model, and what is done with the moments of each layer.
+void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std::vector<int64_t>& widths,
+                   const MachineSpeed& speed, CostEstimate& cost) {
+  const bool runs = needs_engine(self);
+  const bool sequential = resolved_refit(self) == "sequential";
+  const double flops = static_cast<double>(open.size().flops_per_token), d = static_cast<double>(open.model.hidden);
+  double tokens = 4096, operations = 0, largest = 0;
+  if (runs) {
+    const double length = open.model.max_context > 0 ? std::min<double>(static_cast<double>(self.tokens), static_cast<double>(open.model.max_context))
+                                                     : static_cast<double>(self.tokens);
+    tokens = static_cast<double>(own_text_sequences(self, open)) * length;
+    // Sampling goes token by token, at a third of the speed; a dense pass, one of the model in the making with targets
+    // (1.5), and the check.
+    operations += flops * (3 * tokens + (sequential ? 2.5 : 1) * tokens + static_cast<double>(self.check) * length * 5);
+    if (self.weighting != "plain") operations += 4 * flops * std::min(tokens, static_cast<double>(self.sensitivity_tokens));
+  }
+  const auto steps = runs ? static_cast<double>(neuron_steps(self, open)) : 0.0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const double f = static_cast<double>(open.model.layers[i].ffn.neurons.width), k = static_cast<double>(widths[i]);
+    operations += f * f * tokens + 2 * d * f * tokens;                        // moments and cross moments
+    operations += f * f * f + d * f * f + 3 * f * f * (f - k);                // elimination
+    operations += k * k * k / 3 + 4 * d * k * k;                              // refit
+    operations += steps * (static_cast<double>(self.neuron_iterations) + 2) * 16 * k * d * tokens;
+    if (!runs) operations += 6 * f * d * tokens;
+    largest = std::max(largest, 4 * (2 * f * f + 4 * d * f));
+  }
+  cost.training_s = operations / speed.flops_per_s;
+  cost.peak_bytes += largest + (runs ? static_cast<double>(open.size().bytes) + 6 * 4 * tokens * d + 250e6 : 0);
+}
+
+}  // namespace
+
 CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed) {
+                           const SelfVerbOptions* self, const std::vector<int64_t>& widths, const SizeChange& change,
+                           const MachineSpeed& speed) {
   CostEstimate cost;
   uint64_t largest = 0;
   for (const auto& entry : open.checkpoint.tensors()) largest = std::max(largest, entry.stored.spec.size_bytes());
@@ -69,6 +104,7 @@ CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& select
   cost.writing_s = static_cast<double>(change.after.bytes) / speed.write_bytes_per_s +
                    2 * static_cast<double>(change.before.bytes) / speed.memory_bytes_per_s;
   const bool policy = selection.mask.empty() && selection.method == "prunenet";
+  if (self != nullptr) estimate_self(open, *self, widths, speed, cost);
   if (!policy) return cost;
 
   const double element = uses_f64(training, open.model) ? 8 : 4;

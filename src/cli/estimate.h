@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "cli/selection_options.h"
+#include "cli/self_options.h"
 #include "cli/sizes.h"
 
 namespace prunenet::cli {
@@ -17,11 +17,13 @@ struct MachineSpeed {
 MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folder);
 
 struct CostEstimate {
-  double training_s = 0, writing_s = 0;
+  double training_s = 0, writing_s = 0;  // training, or measuring and refitting
   double peak_bytes = 0;
   double total_s() const { return training_s + writing_s; }
 };
+/// `self`: the options of --method self; null for the others.
 CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed);
+                           const SelfVerbOptions* self, const std::vector<int64_t>& widths, const SizeChange& change,
+                           const MachineSpeed& speed);
 
 }  // namespace prunenet::cli

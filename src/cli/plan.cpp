@@ -1,6 +1,7 @@
 // prunenet plan: what a prune would reach and cost; writes nothing.
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "cli/estimate.h"
 #include "cli/format.h"
 #include "cli/selection_options.h"
@@ -13,17 +14,29 @@ struct PlanOptions : CommonOptions {
   std::string model, output;
   SelectionOptions selection;
   TrainingOptions training;
+  SelfVerbOptions self;
+
+  bool is_self() const { return selection.mask.empty() && selection.method == "self"; }
 };
 
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
   const OpenModel open(options.model);
-  const auto widths = planned_widths(options.selection, open.model, *progress);
-  const SizeChange change = size_change(open, widths);
+  std::vector<int64_t> widths;
+  SizeChange change;
+  if (options.is_self()) {
+    const ShrinkPlan cut = planned_sizes(options.self, options.selection, open);
+    widths = cut.widths;
+    change = size_change(open, plan_slice(open.checkpoint, open.model, mask_of_sizes(open.model, cut)));
+  } else {
+    widths = planned_widths(options.selection, open.model, *progress);
+    change = size_change(open, widths);
+  }
   prepare_linear_algebra(options, *progress);
   const auto where = options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
   const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
-  const CostEstimate cost = estimate_cost(open, options.selection, options.training, widths, change, speed);
+  const CostEstimate cost = estimate_cost(open, options.selection, options.training,
+                                          options.is_self() ? &options.self : nullptr, widths, change, speed);
   if (options.json) {
     Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
     json.update(size_json(change));
@@ -49,12 +62,16 @@ void add_plan(CLI::App& program, Action& action) {
   verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
+  add_self_options(*verb, options->self);
   add_training_options(*verb, options->training);
   verb->add_option("-o,--output", options->output, "Where the output would go: its disk's speed is measured");
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
   verb->callback([options, &action] {
-    check_selection(options->selection);
+    check_self_options(*options->selection.verb, options->self, options->is_self());
+    if (options->self.ratio_total)
+      fail(ErrorCode::kBadOption, "--ratio-total", "finds its mix by measuring: prune does that, plan measures nothing");
+    check_selection(options->selection, false, options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
     action = [options] { plan(*options); };
   });
 }

@@ -60,6 +60,10 @@ struct SelfRequest {
   std::filesystem::path scratch_folder;
   bool wants_layer_kl = false;
 };
+/// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be chosen).
+/// Throws kUnsupported, kBadOption where the model cannot lose that.
+ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open);
+
 SelfRun run_self(const SelfRequest& request, Progress& progress);
 
 /// The defaults that depend on the model.

@@ -69,6 +69,21 @@ void warn_of_few_tokens(const ShrinkOutcome& outcome, const OpenModel& open, con
   }
 }
 
+std::vector<int64_t> kept_groups_of_layers(double share, const ModelDescription& model) {
+  if (!model.keys.heads_fixed.empty()) fail(ErrorCode::kUnsupported, "--heads", "{}", model.keys.heads_fixed);
+  std::vector<int64_t> kept;
+  for (const LayerDescription& layer : model.layers) {
+    const int64_t groups = layer.attention.kv_groups.width;
+    const auto gone = static_cast<int64_t>(std::floor(share * static_cast<double>(groups) + 1e-9));
+    kept.push_back(std::max<int64_t>(1, groups - gone));
+  }
+  if (kept.front() == model.layers.front().attention.kv_groups.width) {
+    fail(ErrorCode::kBadOption, "--heads", "{} of {} KV groups rounds down to none; the least that can go is {:.4g}", share,
+         kept.front(), 1 / static_cast<double>(kept.front()));
+  }
+  return kept;
+}
+
 class SelfRunner {
  public:
   SelfRunner(const SelfRequest& request, Progress& progress)
@@ -103,10 +118,7 @@ class SelfRunner {
  private:
   // What the model cannot lose is refused before anything is computed.
   void require_plan() const {
-    if (self_.ratio_total) return;
-    kept_widths(open_.model, request_.selection->ratio.value_or(0), request_.selection->width_multiple);
-    if (self_.heads > 0) kept_groups_of_layers();
-    if (self_.layers > 0) require_layers();
+    if (!self_.ratio_total) planned_sizes(self_, *request_.selection, open_);
   }
 
   // Whether anything of this run has the model compute.
@@ -142,13 +154,11 @@ class SelfRunner {
 
   ShrinkPlan plan(SelfPruner& pruner) {
     const double ratio = request_.selection->ratio.value_or(0);
-    ShrinkPlan plan;
-    plan.widths = kept_widths(open_.model, ratio, request_.selection->width_multiple);
-    if (self_.heads > 0) plan.kv_groups = kept_groups_of_layers();
+    ShrinkPlan plan = planned_sizes(self_, *request_.selection, open_);
     if (self_.layers > 0) {
-      require_layers();
+      plan.dropped_layers.clear();
       const auto probe = pruner.engine("dropping layers").open_probe(first_tokens(pruner.text(), kProbeTokens));
-      run_.dropped = choose_dropped_layers(*probe, num_layers(), self_.layers, progress_);
+      run_.dropped = choose_dropped_layers(*probe, static_cast<int64_t>(open_.model.layers.size()), self_.layers, progress_);
       for (const DroppedLayer& dropped : run_.dropped) plan.dropped_layers.push_back(dropped.layer);
       std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
     }
@@ -165,31 +175,6 @@ class SelfRunner {
       plan.widths = run_.adaptive->widths;
     }
     return plan;
-  }
-
-  int64_t num_layers() const { return static_cast<int64_t>(open_.model.layers.size()); }
-
-  void require_layers() const {
-    if (!open_.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open_.model.keys.layers_fixed);
-    if (self_.layers >= num_layers()) {
-      fail(ErrorCode::kBadOption, "--layers", "is {}, and {} has {}: at least one must stay", self_.layers, open_.name(),
-           num_layers());
-    }
-  }
-
-  std::vector<int64_t> kept_groups_of_layers() const {
-    if (!open_.model.keys.heads_fixed.empty()) fail(ErrorCode::kUnsupported, "--heads", "{}", open_.model.keys.heads_fixed);
-    std::vector<int64_t> kept;
-    for (const LayerDescription& layer : open_.model.layers) {
-      const int64_t groups = layer.attention.kv_groups.width;
-      const auto gone = static_cast<int64_t>(std::floor(self_.heads * static_cast<double>(groups) + 1e-9));
-      kept.push_back(std::max<int64_t>(1, groups - gone));
-    }
-    if (kept.front() == open_.model.layers.front().attention.kv_groups.width) {
-      fail(ErrorCode::kBadOption, "--heads", "{} of {} KV groups rounds down to none; the least that can go is {:.4g}",
-           self_.heads, kept.front(), 1 / static_cast<double>(kept.front()));
-    }
-    return kept;
   }
 
   void find_best_mix(SelfPruner& pruner) {
@@ -243,6 +228,20 @@ int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.neuron_steps) return *options.neuron_steps;
   const int64_t params = open.size().params;
   return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
+}
+
+ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open) {
+  const auto layers = static_cast<int64_t>(open.model.layers.size());
+  ShrinkPlan plan;
+  plan.widths = kept_widths(open.model, selection.ratio.value_or(0), selection.width_multiple);
+  if (self.heads > 0) plan.kv_groups = kept_groups_of_layers(self.heads, open.model);
+  if (self.layers == 0) return plan;
+  if (!open.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open.model.keys.layers_fixed);
+  if (self.layers >= layers) {
+    fail(ErrorCode::kBadOption, "--layers", "is {}, and {} has {}: at least one must stay", self.layers, open.name(), layers);
+  }
+  for (int64_t layer = layers - self.layers; layer < layers; ++layer) plan.dropped_layers.push_back(layer);
+  return plan;
 }
 
 SelfRun run_self(const SelfRequest& request, Progress& progress) { return SelfRunner(request, progress).run(); }

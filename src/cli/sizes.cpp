@@ -16,8 +16,8 @@ double removed(int64_t before, int64_t after) {
 }
 
 void print_row(const char* name, int64_t before, int64_t after, std::string (*format)(double)) {
-  fmt::print("  {:<16} {:>10} -> {:>10}   -{}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
-             format_percent(removed(before, after)));
+  fmt::print("  {:<16} {:>10} -> {:>10}   {}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
+             before == after ? "unchanged" : "-" + format_percent(removed(before, after)));
 }
 
 }  // namespace
