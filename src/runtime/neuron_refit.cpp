@@ -1,6 +1,8 @@
 // Gauss-Newton, a layer at a time.
 #include "runtime/neuron_refit.h"
 
+#include <cmath>
+
 #include "base/cancel.h"
 #include "base/error.h"
 #include "linalg/cholesky.h"
@@ -90,6 +92,17 @@ at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagon
     return to_tensor(inverse.cast<float>());
   }
   fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
+}
+
+// Powers of two that bring these energies [K], f64, to between 1/2 and 2 when they scale the inputs: nothing is rounded.
+at::Tensor unit_scales(const at::Tensor& energy) {
+  const at::Tensor scales = at::empty_like(energy);
+  for (int64_t i = 0; i < energy.size(0); ++i) {
+    int exponent = 0;
+    std::frexp(energy.data_ptr<double>()[i], &exponent);
+    scales.data_ptr<double>()[i] = std::ldexp(1.0, -(exponent >> 1));
+  }
+  return scales.to(at::kFloat);
 }
 
 }  // namespace
@@ -214,20 +227,22 @@ void NeuronRefitter::prepare(double damping) {
   double input_mean = 0, inner_mean = 0;
   inverse_inputs_ = damped_inverse(inputs / tokens, damping, &input_mean);
   const at::Tensor inner_moments = inner / tokens;
-  inverse_inner_ = damped_inverse(inner_moments, damping, &inner_mean);
+  at::Tensor energy = inner_moments.diagonal().to(at::kDouble);
+  energy = energy.clamp_min(kLeastShare * at::mean(energy).item<double>() + 1e-30).contiguous();
+  // In scaled coordinates: as the ridge below sees them, and so that rescaling a neuron by a power of two changes no bit.
+  const at::Tensor scales = unit_scales(energy), across = scales.unsqueeze(1);
+  inverse_inner_ = across * damped_inverse(across * inner_moments * scales, damping, &inner_mean) * scales;
   const double metric_mean = at::mean(metric_.diagonal().to(at::kDouble)).item<double>();
 
   ridge_.clear();
   scale_.clear();
-  for (const at::Tensor& energy : {gate_energy, up_energy}) {
-    if (!energy.defined()) continue;
-    at::Tensor strength = worth * energy / tokens;  // [K]
+  for (const at::Tensor& along : {gate_energy, up_energy}) {
+    if (!along.defined()) continue;
+    at::Tensor strength = worth * along / tokens;  // [K]
     strength = strength.clamp_min(kLeastShare * at::mean(strength).item<double>() + 1e-30);
     ridge_.push_back((strength * damping * input_mean).to(at::kFloat).unsqueeze(1));
     scale_.push_back((1 / strength).to(at::kFloat).unsqueeze(1));
   }
-  at::Tensor energy = inner_moments.diagonal().to(at::kDouble);
-  energy = energy.clamp_min(kLeastShare * inner_mean + 1e-30);
   ridge_.push_back((energy * damping * metric_mean).to(at::kFloat).unsqueeze(0));
   scale_.push_back(at::Tensor());
 }

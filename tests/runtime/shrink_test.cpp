@@ -87,8 +87,10 @@ TEST_P(Shrinking, WhatIsMeasuredIsWhatIsWritten) {
   const ShrinkPlan plan = plan_of(whole.model);
   const auto source = following_source(whole.engine, texts, 0.5);
   ChangedModel changed(whole.checkpoint, whole.model, scratch);
+  ShrinkOptions options;
+  options.neuron_steps = 1;
   const ShrinkOutcome outcome =
-      shrink(whole.checkpoint, whole.model, plan, {.neuron_steps = 1}, *source, sensitivities, changed, silent);
+      shrink(whole.checkpoint, whole.model, plan, options, *source, sensitivities, changed, silent);
 
   EXPECT_EQ(changed.mask().dropped_layers, plan.dropped_layers);
   for (const SiteOutcome& site : outcome.sites) {
@@ -192,8 +194,11 @@ TEST(ShrinkingOrder, LeavesAloneWhatIsNeitherCutNorAfterACut) {
   ShrinkPlan plan;
   for (const LayerDescription& layer : whole.model.layers) plan.widths.push_back(layer.ffn.neurons.width);
   plan.widths[1] = 100;
-  const auto run = [&](MomentSource& source, ShrinkOptions options) {
+  const auto run = [&](MomentSource& source, bool refit, bool refit_attention) {
+    ShrinkOptions options;
     options.neuron_steps = 0;
+    options.refit = refit;
+    options.refit_attention = refit_attention;
     ChangedModel changed(whole.checkpoint, whole.model, scratch);
     std::vector<std::string> sites;
     for (const SiteOutcome& site : shrink(whole.checkpoint, whole.model, plan, options, source, none, changed, silent).sites)
@@ -201,10 +206,10 @@ TEST(ShrinkingOrder, LeavesAloneWhatIsNeitherCutNorAfterACut) {
     return sites;
   };
   const std::vector<std::string> cut{"1FFN"}, repaired{"1FFN", "2attention", "2FFN"}, ffns{"1FFN", "2FFN"};
-  EXPECT_EQ(run(*dense_source(whole.engine, texts), {}), cut);
-  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), {}), repaired);
-  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), {.refit_attention = false}), ffns);
-  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), {.refit = false}), cut);
+  EXPECT_EQ(run(*dense_source(whole.engine, texts), true, true), cut);
+  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), true, true), repaired);
+  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), true, false), ffns);
+  EXPECT_EQ(run(*following_source(whole.engine, texts, 0.5), false, true), cut);
 }
 
 TEST(ShrinkingThreads, ChangeNoByte) {
