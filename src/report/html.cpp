@@ -9,6 +9,7 @@
 #include "report/charts.h"
 #include "report/comparison.h"
 #include "report/layer_loss.h"
+#include "report/methods.h"
 #include "report/panels.h"
 #include "report/report.h"
 #include "report/stats.h"
@@ -73,6 +74,7 @@ std::string tiles(const Report& report) {
                 fmt::format("worst {} in layer {}", format_value(ks.worst), report.layers[ks.worst_position].index));
   }
   out += comparison_tiles(report);
+  out += methods_tiles(report);
   return out.empty() ? "" : fmt::format("<dl class=\"tiles\">\n{}</dl>\n", out);
 }
 
@@ -138,6 +140,7 @@ std::string render_html(const Report& report) {
                       page_style());
   page += header(report, title);
   page += notes(report);
+  page += methods_section(report);
   page += comparison_section(report);
   page += layer_loss_section(report);
   page += overview_section(report);

@@ -59,12 +59,6 @@ std::string format_error(const std::optional<double>& percent) {
   return percent ? format_value(*percent) + "%" : kNoNumber;
 }
 
-// As format_value(), without powers of ten where a KL of interest has none: layers of 0.0002 and 0.03 are neighbours.
-std::string format_kl(double nats) {
-  const double size = std::abs(nats);
-  return size >= 1e-5 && size < 1e-3 ? fmt::format("{:.6f}", nats) : format_value(nats);
-}
-
 // One site of one layer, in percent.
 struct SiteError {
   int64_t layer = 0;

@@ -9,12 +9,12 @@ namespace prunenet {
 std::string_view page_style() {
   return R"css(:root{color-scheme:light dark;
 --page:#f5f6f8;--card:#fff;--ink:#18202b;--muted:#566173;--rule:#dde2e9;--grid:#e9edf2;--edge:#8c97a6;
---before:#1b2431;--after:#2f7fe6;--bar:#5b93dc;--gap:#b8430a;--track:#e8edf4;--link:#1b5fb8;--note:#fdf6e7;
---note-edge:#c98a0c}
+--before:#1b2431;--after:#2f7fe6;--bar:#5b93dc;--gap:#b8430a;--least:#158560;--track:#e8edf4;--link:#1b5fb8;
+--note:#fdf6e7;--note-edge:#c98a0c}
 @media screen and (prefers-color-scheme:dark){:root{
 --page:#11151b;--card:#191f27;--ink:#e7ebf1;--muted:#a3aebd;--rule:#2d3642;--grid:#262e39;--edge:#66717f;
---before:#f1f4f8;--after:#4d95f5;--bar:#4a86d8;--gap:#ff9e5e;--track:#252d38;--link:#8abaff;--note:#262113;
---note-edge:#d9a237}}
+--before:#f1f4f8;--after:#4d95f5;--bar:#4a86d8;--gap:#ff9e5e;--least:#35b682;--track:#252d38;--link:#8abaff;
+--note:#262113;--note-edge:#d9a237}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
@@ -33,7 +33,7 @@ color:var(--muted)}
 .tile,.card{background:var(--card);border:1px solid var(--rule);border-radius:8px}
 .tile{padding:12px 16px 14px}
 .tile dt{font-size:13px;color:var(--muted)}
-.tile dd{margin:0;font-size:13px;color:var(--muted)}
+.tile dd{margin:0;font-size:13px;color:var(--muted);overflow-wrap:anywhere}
 .tile .big{font-size:23px;line-height:1.35;font-weight:650;color:var(--ink);letter-spacing:-.01em;
 font-variant-numeric:tabular-nums}
 .from{font-size:15px;font-weight:500;color:var(--muted);letter-spacing:0;white-space:nowrap}
@@ -62,11 +62,17 @@ figcaption b{font-weight:650}
 .chart{display:block;width:calc(100% - 48px);margin-left:40px;overflow:visible}
 .chart text{font-size:11px;fill:var(--muted);font-variant-numeric:tabular-nums}
 .chart .value{fill:var(--ink)}
+.rows{width:calc(100% - 168px);margin-left:106px}
+.rows text.value{font-size:12px}
+.chart .strong{font-weight:650}
 .halo{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 .grid{stroke:var(--grid)}
 .axis{stroke:var(--edge)}
 .bar{fill:var(--bar)}
 .bar.top{fill:var(--gap)}
+.bar.least{fill:var(--least)}
+.bar.pale{fill-opacity:.4}
+.whisker{stroke:var(--ink);stroke-width:1.5}
 .track{fill:var(--track)}
 .mean{stroke:var(--ink);stroke-width:1.25;stroke-dasharray:5 4}
 .box{overflow:visible}
@@ -108,6 +114,15 @@ tbody th{font-weight:500}
 .layers thead th:first-child[rowspan],.layers thead tr:first-child th:first-child{text-align:left}
 .layers th:first-child{position:sticky;left:0;background:var(--card)}
 .layers thead tr+tr th:first-child{position:static}
+.methods th,.methods td{padding-left:10px;padding-right:10px}
+.methods thead tr:first-child>:last-child,.methods tbody tr>:last-child{padding-right:16px}
+.methods thead tr:first-child>:first-child,.methods tbody th{min-width:124px;padding-left:16px;white-space:normal;
+overflow-wrap:anywhere}
+.methods .words{min-width:212px;text-align:left;white-space:normal;overflow-wrap:anywhere}
+.methods tr.least>*{font-weight:650}
+.methods tr.least>.words{font-weight:400}
+.badge{padding:0 6px;border:1px solid var(--least);border-radius:8px;font-size:11px;font-weight:600;
+color:var(--least)}
 .pairs th{width:34%;color:var(--muted)}
 .pairs td,.pairs th{white-space:normal;overflow-wrap:anywhere}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -127,6 +142,8 @@ h1{font-size:23px}
 .from{font-size:13px}
 .arrow{font-size:15px}
 th,td{padding:5px 11px}
+.methods .words{min-width:168px}
+.methods thead tr:first-child>:first-child,.methods tbody th{padding-left:11px}
 caption{padding:8px 11px 6px}
 }
 @media (max-width:520px){

@@ -17,6 +17,10 @@ namespace {
 constexpr int kTopPx = 22;        // room for the y axis' name and for text over a full bar
 constexpr int kLabelsPx = 20;     // x labels
 constexpr int kAxisTitlePx = 15;  // under the x labels
+constexpr int kRowPx = 26;        // of a chart of rows
+constexpr int kRowBarPx = 14;
+constexpr int kRowsTopPx = 4;
+constexpr size_t kTicksNarrow = 4;  // labels under the rows that fit on a phone
 // Curves are drawn in a stretched box of their own with this many units each way: whole numbers keep the file small.
 constexpr int kCurveUnits = 1000;
 
@@ -32,6 +36,19 @@ int units(double share) {
   return static_cast<int>(std::lround(inside(share) * kCurveUnits));
 }
 
+// The middle of a row, from the top of the element.
+int row_middle(size_t row) {
+  return kRowsTopPx + static_cast<int>(row) * kRowPx + kRowPx / 2;
+}
+
+std::string opening(std::string_view css_class, int height, std::string_view id, std::string_view title,
+                    std::string_view description) {
+  return fmt::format(
+      "<svg class=\"{0}\" height=\"{1}\" role=\"img\" aria-labelledby=\"{2}-t {2}-d\"><title id=\"{2}-t\">{3}</title>"
+      "<desc id=\"{2}-d\">{4}</desc>",
+      css_class, height, id, escape_html(title), escape_html(description));
+}
+
 std::string tip_element(std::string_view tip) {
   return tip.empty() ? std::string() : fmt::format("<title>{}</title>", escape_html(tip));
 }
@@ -41,10 +58,7 @@ std::string tip_element(std::string_view tip) {
 ChartSvg::ChartSvg(std::string_view id, std::string_view title, std::string_view description, int plot_height,
                    std::string_view axis_title)
     : plot_height_(plot_height), height_(kTopPx + plot_height + kLabelsPx + (axis_title.empty() ? 0 : kAxisTitlePx)) {
-  out_ = fmt::format(
-      "<svg class=\"chart\" height=\"{0}\" role=\"img\" aria-labelledby=\"{1}-t {1}-d\"><title id=\"{1}-t\">{2}</title>"
-      "<desc id=\"{1}-d\">{3}</desc>",
-      height_, id, escape_html(title), escape_html(description));
+  out_ = opening("chart", height_, id, title, description);
   if (!axis_title.empty()) {
     out_ += fmt::format("<text class=\"name\" x=\"50%\" y=\"{}\" text-anchor=\"middle\">{}</text>", height_ - 4,
                         escape_html(axis_title));
@@ -141,6 +155,66 @@ void ChartSvg::text(PlotPoint place, double lift_px, std::string_view label, std
 }
 
 std::string ChartSvg::finish() const {
+  return out_ + "</svg>";
+}
+
+RowsSvg::RowsSvg(std::string_view id, std::string_view title, std::string_view description, size_t num_rows,
+                 std::string_view axis_title)
+    : plot_height_(kRowsTopPx + static_cast<int>(num_rows) * kRowPx) {
+  const int height = plot_height_ + kLabelsPx + kAxisTitlePx;
+  out_ = opening("chart rows", height, id, title, description);
+  out_ += fmt::format("<text class=\"name\" x=\"50%\" y=\"{}\" text-anchor=\"middle\">{}</text>", height - 4,
+                      escape_html(axis_title));
+}
+
+void RowsSvg::x_axis(const Axis& axis) {
+  for (size_t i = 0; i < axis.ticks.size(); ++i) {
+    const std::string x = percent(axis.ticks[i].position);
+    const bool wide_only = axis.ticks.size() > kTicksNarrow && i % 2 != 0;
+    out_ += fmt::format(
+        "<line class=\"grid\" x1=\"{0}\" x2=\"{0}\" y1=\"0\" y2=\"{1}\"/>"
+        "<text x=\"{0}\" y=\"{2}\" text-anchor=\"middle\"{3}>{4}</text>",
+        x, plot_height_, plot_height_ + 16, wide_only ? " class=\"wide\"" : "", escape_html(axis.ticks[i].label));
+  }
+  out_ += fmt::format("<line class=\"axis\" x1=\"0\" x2=\"0\" y1=\"0\" y2=\"{}\"/>", plot_height_);
+}
+
+void RowsSvg::name(size_t row, std::string_view name, bool strong) {
+  out_ += fmt::format("<text class=\"{}\" x=\"-8\" y=\"{}\" text-anchor=\"end\">{}</text>",
+                      strong ? "value strong" : "value", row_middle(row) + 4, escape_html(name));
+}
+
+void RowsSvg::value(size_t row, std::string_view value, bool strong) {
+  out_ += fmt::format("<text class=\"{}\" x=\"100%\" dx=\"60\" y=\"{}\" text-anchor=\"end\">{}</text>",
+                      strong ? "value strong" : "value", row_middle(row) + 4, escape_html(value));
+}
+
+void RowsSvg::bar(size_t row, double end, std::string_view css_class) {
+  out_ += fmt::format("<rect class=\"{}\" x=\"0\" width=\"{}\" y=\"{}\" height=\"{}\"/>", css_class,
+                      percent(inside(end)), row_middle(row) - kRowBarPx / 2, kRowBarPx);
+}
+
+void RowsSvg::whisker(size_t row, double from, double to) {
+  const int middle = row_middle(row);
+  const auto line = [&](double x1, double x2, int y1, int y2) {
+    out_ += fmt::format("<line class=\"whisker\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", percent(inside(x1)),
+                        percent(inside(x2)), y1, y2);
+  };
+  line(from, to, middle, middle);
+  for (const double x : {from, to}) line(x, x, middle - 4, middle + 4);
+}
+
+void RowsSvg::word(size_t row, double after, std::string_view word) {
+  out_ += fmt::format("<text class=\"value halo\" x=\"{}\" dx=\"7\" y=\"{}\">{}</text>", percent(inside(after)),
+                      row_middle(row) + 4, escape_html(word));
+}
+
+void RowsSvg::hit(size_t row, std::string_view tip) {
+  out_ += fmt::format("<rect class=\"hit\" x=\"0\" width=\"100%\" y=\"{}\" height=\"{}\">{}</rect>",
+                      row_middle(row) - kRowPx / 2, kRowPx, tip_element(tip));
+}
+
+std::string RowsSvg::finish() const {
   return out_ + "</svg>";
 }
 

@@ -1,5 +1,5 @@
 // Drawing primitives for the page's charts.
-// Holds: ChartSvg, a builder of one inline SVG element.
+// Holds: ChartSvg and RowsSvg, builders of one inline SVG element.
 // Leaves out: what the charts show (charts.h, panels.h) and their colours (style.h: CSS classes).
 #pragma once
 
@@ -65,6 +65,41 @@ class ChartSvg {
 
   int plot_height_ = 0;
   int height_ = 0;
+  std::string out_;
+};
+
+/// A chart of bars that lie, a row each, with its name left of the plot and its number right of it: for things that
+/// have names and no order. Places along a row are 0..1; as in ChartSvg the plot stretches and the text does not.
+class RowsSvg {
+ public:
+  /// As ChartSvg's. `axis_title`: text under the x axis.
+  RowsSvg(std::string_view id, std::string_view title, std::string_view description, size_t num_rows,
+          std::string_view axis_title);
+
+  /// Draws the grid and the tick labels under it. Every other label is hidden on narrow screens if there are many.
+  void x_axis(const Axis& axis);
+
+  /// Plain text left and right of the plot. `strong`: stands out.
+  void name(size_t row, std::string_view name, bool strong);
+  void value(size_t row, std::string_view value, bool strong);
+
+  /// A bar from the left edge to `end`.
+  void bar(size_t row, double end, std::string_view css_class);
+
+  /// A line from one place to another with upright ends, over the bar.
+  void whisker(size_t row, double from, double to);
+
+  /// Plain text right after a place.
+  void word(size_t row, double after, std::string_view word);
+
+  /// The whole row answers on hover with `tip`: plain text. Last of its row.
+  void hit(size_t row, std::string_view tip);
+
+  /// The finished element.
+  std::string finish() const;
+
+ private:
+  int plot_height_ = 0;
   std::string out_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -151,6 +152,50 @@ std::string format_value(double value) {
 
 std::string format_value(std::optional<double> value) {
   return value ? format_value(*value) : kNoNumber;
+}
+
+std::string format_kl(double nats) {
+  const double size = std::abs(nats);
+  return size >= 1e-5 && size < 1e-3 ? fmt::format("{:.6f}", nats) : format_value(nats);
+}
+
+std::string format_with_error(double value, std::optional<double> standard_error) {
+  if (!standard_error || !std::isfinite(*standard_error) || *standard_error < 0 || !std::isfinite(value)) {
+    return format_kl(value);
+  }
+  // Two significant digits of either, whichever needs more.
+  const auto decimals = [](double number) {
+    return number == 0 ? 0 : std::max(0, 1 - static_cast<int>(std::floor(std::log10(std::abs(number)))));
+  };
+  const double error = *standard_error;
+  const int needed = std::max(decimals(value), decimals(error));
+  if (needed > 6 || std::max(std::abs(value), error) >= 1000) {
+    return fmt::format("{} \u00B1 {}", format_kl(value), format_kl(error));
+  }
+  return fmt::format("{:.{}f} \u00B1 {:.{}f}", value, needed, error, needed);
+}
+
+std::string format_duration(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return kNoNumber;
+  if (seconds < 9.95) return fmt::format("{:.1f}\u00A0s", seconds);
+  if (seconds >= 1e9) return format_value(seconds) + "\u00A0s";
+  const auto whole = static_cast<int64_t>(std::llround(seconds));
+  if (whole < 90) return fmt::format("{}\u00A0s", whole);
+  if (whole < 3600) return fmt::format("{}\u00A0min\u00A0{:02}\u00A0s", whole / 60, whole % 60);
+  return fmt::format("{}\u00A0h\u00A0{:02}\u00A0min", whole / 3600, whole % 3600 / 60);
+}
+
+std::string shorten(std::string_view text, size_t max_columns) {
+  constexpr char32_t kFirstWide = 0x1100;  // Hangul Jamo: most of what follows is as wide as two letters
+  size_t columns = 0, at = 0, fit = 0;     // `fit`: bytes that leave a column for the ellipsis
+  while (at < text.size()) {
+    const Decoded first = decode_first(text.substr(at));
+    columns += first.code_point >= kFirstWide ? 2 : 1;
+    if (columns > max_columns) return fmt::format("{}\u2026", text.substr(0, fit));
+    at += std::max<size_t>(first.length, 1);
+    if (columns < max_columns) fit = at;
+  }
+  return std::string(text);
 }
 
 std::string format_percent(double share) {

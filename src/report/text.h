@@ -33,6 +33,20 @@ std::string format_flops(int64_t flops);
 std::string format_value(double value);
 std::string format_value(std::optional<double> value);
 
+/// As format_value(), but without powers of ten where a KL of interest has none: 0.000230 and 0.0312 are neighbours.
+std::string format_kl(double nats);
+
+/// A measured number and its standard error, with the same digits after the point: 0.311 ± 0.012. The number alone,
+/// as by format_kl(), if there is no error that is finite and at least 0.
+std::string format_with_error(double value, std::optional<double> standard_error);
+
+/// A time for people: 0.4 s, 75 s, 2 min 05 s, 3 h 10 min; a dash if it is not finite or below 0.
+std::string format_duration(double seconds);
+
+/// Text in at most `max_columns` columns (at least 1), the last one an ellipsis if something was cut off. Counts code
+/// points, those of wide scripts twice; bytes that are not UTF-8 stay as they are and count once.
+std::string shorten(std::string_view text, size_t max_columns);
+
 /// A share (0.421 becomes 42.1%); a dash if it is not finite.
 std::string format_percent(double share);
 
