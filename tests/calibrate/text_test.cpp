@@ -58,8 +58,12 @@ TEST(FirstTokens, TakesWholeSequencesUntilThereAreEnough) {
   EXPECT_TRUE(first_tokens({{1}, {}}, 5).empty());
 }
 
-// What compare may ask for (engine_options: at most a million sequences) ends where calibration begins.
-TEST(CalibrationSequences, BeginWhereComparisonsEnd) { EXPECT_GE(kFirstCalibrationSequence, 1'000'000); }
+// Options ask for at most a million sequences: what results are reported on, what is fitted and what choices are made on
+// do not meet.
+TEST(CalibrationSequences, AreApartFromThoseThatJudge) {
+  EXPECT_GE(kFirstCalibrationSequence, 1'000'000);
+  EXPECT_GE(kFirstJudgingSequence, kFirstCalibrationSequence + 1'000'000);
+}
 
 }  // namespace
 }  // namespace prunenet
