@@ -31,8 +31,8 @@ struct AdaptiveWidths {
   bool exact = true;
 };
 
-/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption where a layer's width
-/// is not a multiple of the width multiple. Cost: a walk through the dense model, an elimination a layer, and for kKl
+/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Where the multiple does not divide a
+/// layer's width, the largest multiple below it is the most that the layer keeps. Cost: a walk through the dense model, an elimination a layer, and for kKl
 /// `points` refits and forward passes from that layer on.
 AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options);
 

@@ -93,9 +93,9 @@ class SelfRunner {
     require_plan();
     run_.scratch = std::make_unique<ScratchFile>(request_.scratch_folder);
     open_moments();
+    SelfOptions options = pruner_options(request_);  // reads a given text: what is wrong with it shows at once
     if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
-    if (!self_.moments.empty() && !reader_) fill_moments();
-    SelfOptions options = pruner_options(request_);
+    if (!self_.moments.empty() && !reader_) fill_moments(options);
     if (reader_) {
       options.calibration = Calibration::kStoredMoments;
       options.given.clear();
@@ -135,9 +135,8 @@ class SelfRunner {
     progress_.note("using the moments in " + self_.moments + ": " + reader_->manifest().source);
   }
 
-  void fill_moments() {
-    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(pruner_options(request_)), *run_.scratch,
-                      progress_);
+  void fill_moments(const SelfOptions& options) {
+    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(options), *run_.scratch, progress_);
     collect_moments(pruner, self_.moments);
     open_moments();
   }

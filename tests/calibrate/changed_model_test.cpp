@@ -1,5 +1,5 @@
-// The model in the making: what goes in comes out as it will be stored, for every layout, dtype and bias; and it is what
-// slicing writes.
+// The model in the making: what goes in comes out as it will be stored, for every layout, dtype and bias; and it is
+// what slicing writes.
 #include "calibrate/changed_model.h"
 
 #include <cmath>
@@ -40,8 +40,8 @@ std::vector<float> random_vector(int64_t count, uint32_t seed) {
 }
 
 std::vector<float> as_stored(const std::vector<float>& values, Dtype dtype) {
-  const Matrix<float> stored =
-      as_stored(Matrix<float>(Eigen::Map<const Matrix<float>>(values.data(), 1, static_cast<int64_t>(values.size()))), dtype);
+  const Matrix<float> stored = as_stored(
+      Matrix<float>(Eigen::Map<const Matrix<float>>(values.data(), 1, static_cast<int64_t>(values.size()))), dtype);
   return {stored.data(), stored.data() + stored.size()};
 }
 
@@ -107,7 +107,8 @@ TEST_P(ChangedModels, GiveBackWhatTheyWereGivenAndSlicingWritesIt) {
       ASSERT_TRUE(change);
       EXPECT_EQ(change->kept, changed.kept_inputs(layer, site));
       const auto inputs = static_cast<int64_t>(change->kept.size());
-      EXPECT_EQ(change->weight, as_stored(random_matrix<float>(ref.weight->rows, inputs, 1 + static_cast<uint32_t>(layer)), dtype));
+      EXPECT_EQ(change->weight,
+                as_stored(random_matrix<float>(ref.weight->rows, inputs, 1 + static_cast<uint32_t>(layer)), dtype));
       EXPECT_EQ(change->weight, site_weight(cut.checkpoint, cut.model, layer, site)) << "what was written";
       const auto written_bias = site_bias(cut.checkpoint, cut.model, layer, site);
       EXPECT_EQ(change->bias.empty(), !ref.bias->has_value());
@@ -161,7 +162,8 @@ TEST_F(ChangedModelTest, APlainCutHasTheColumnsThatStay) {
   changed->keep_kv_groups(2, {1});
   const auto ffn = changed->change(1, Site::kFfn), attention = changed->change(2, Site::kAttention);
   ASSERT_TRUE(ffn && attention);
-  EXPECT_EQ(ffn->weight, site_weight(open->checkpoint, open->model, 1, Site::kFfn)(Eigen::all, std::vector<int64_t>{0, 5, 11}));
+  EXPECT_EQ(ffn->weight,
+            site_weight(open->checkpoint, open->model, 1, Site::kFfn)(Eigen::all, std::vector<int64_t>{0, 5, 11}));
   EXPECT_EQ(attention->kept, (std::vector<int64_t>{4, 5, 6, 7}));
   EXPECT_FALSE(changed->change(1, Site::kAttention)) << "all of its groups stay";
   EXPECT_EQ(changed->mask().kept_kv_groups[1], (std::vector<int64_t>{0, 1}));
@@ -194,7 +196,8 @@ TEST_F(ChangedModelTest, WhatCannotBeStoredNamesTheTensor) {
   rows.up = random_matrix<float>(12, 8, 2);
   rows.gate = rows.up;
   rows.gate(0, 0) = std::nanf("");
-  test::expect_error(ErrorCode::kNonFinite, {test::tiny_ffn_tensor(0, "gate")}, [&] { changed->refit_neurons(0, rows); });
+  test::expect_error(ErrorCode::kNonFinite, {test::tiny_ffn_tensor(0, "gate")},
+                     [&] { changed->refit_neurons(0, rows); });
 }
 
 TEST_F(ChangedModelTest, SpoiltWeightsNameTheTensor) {

@@ -12,9 +12,9 @@
 namespace prunenet::test {
 
 /// Folders of golden/ that hold a model.
-inline const std::vector<std::string> kGoldenFamilies{"llama",    "llama_sharded", "llama_bf16", "mistral", "qwen2",
-                                                      "gemma",    "phi",           "phi3",       "opt",     "gpt_neox",
-                                                      "gpt2",     "falcon7b_mqa",  "falcon_rw_alibi"};
+inline const std::vector<std::string> kGoldenFamilies{"llama", "llama_sharded", "llama_bf16",     "mistral", "qwen2",
+                                                      "gemma", "phi",           "phi3",           "opt",     "gpt_neox",
+                                                      "gpt2",  "falcon7b_mqa",  "falcon_rw_alibi"};
 
 struct OpenedModel {
   explicit OpenedModel(const std::filesystem::path& folder)

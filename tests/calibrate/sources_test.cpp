@@ -87,8 +87,10 @@ TEST_P(WithoutAModelRun, WithoutARefitWeightsStayAsTheyWere) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   OpenedModel open(data / "golden" / GetParam());
   ChangedModel cut(open.checkpoint, open.model, open.scratch);
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(RefitMode::kNone), open.scratch, open.silent);
-  for (const SiteOutcome& site : pruner.shrink(two_thirds(open.model), cut).sites) EXPECT_EQ(site.error_after, site.error_before);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(RefitMode::kNone), open.scratch,
+                    open.silent);
+  for (const SiteOutcome& site : pruner.shrink(two_thirds(open.model), cut).sites)
+    EXPECT_EQ(site.error_after, site.error_before);
   EXPECT_TRUE(cut.replaced().empty());
   EXPECT_EQ(cut.mask().kept_widths(), two_thirds(open.model).widths);
 }
@@ -124,7 +126,8 @@ TEST_F(Sources, HeadsByGaussianInputsAreRefused) {
   ShrinkPlan plan = two_thirds(open.model);
   plan.kv_groups = {1, 1, 1};
   ChangedModel changed(open.checkpoint, open.model, open.scratch);
-  test::expect_error(ErrorCode::kBadOption, {"layer 0", "attention", "say nothing"}, [&] { pruner.shrink(plan, changed); });
+  test::expect_error(ErrorCode::kBadOption, {"layer 0", "attention", "say nothing"},
+                     [&] { pruner.shrink(plan, changed); });
 }
 
 TEST_F(Sources, AnEngineThatIsNeededIsAskedForFirst) {
@@ -171,7 +174,8 @@ TEST_F(Sources, WholeWidthsChangeNothing) {
 TEST_F(Sources, DeadNeuronsGoFirst) {
   const std::vector<int64_t> dead{3, 10, 17, 23};
   for (const int64_t neuron : dead) {
-    for (size_t j = 0; j < 16; ++j) made.set(test::tiny_ffn_tensor(1, neuron % 2 == 0 ? "gate" : "up"), static_cast<size_t>(neuron) * 16 + j, 0);
+    for (size_t j = 0; j < 16; ++j)
+      made.set(test::tiny_ffn_tensor(1, neuron % 2 == 0 ? "gate" : "up"), static_cast<size_t>(neuron) * 16 + j, 0);
   }
   write("dead");
   OpenedModel open(folder / "dead");
@@ -206,14 +210,16 @@ TEST_F(Sources, GaussianEnergyIsThatOfAPlainMonteCarlo) {
     return values;
   };
   const auto gate = read(test::tiny_ffn_tensor(2, "gate")), up = read(test::tiny_ffn_tensor(2, "up")),
-             down = read(test::tiny_ffn_tensor(2, "down")), gain = read("model.layers.2.post_attention_layernorm.weight");
+             down = read(test::tiny_ffn_tensor(2, "down")),
+             gain = read("model.layers.2.post_attention_layernorm.weight");
   RandomStream stream(99, RandomStage::kBench);
   std::vector<double> energy(24);
   const int draws = 20000;
   for (int n = 0; n < draws; ++n) {
     std::vector<double> z;
     for (const float g : gain) {
-      z.push_back(std::sqrt(-2 * std::log(stream.next_open())) * std::cos(2 * std::numbers::pi * stream.next_open()) * static_cast<double>(g));
+      z.push_back(std::sqrt(-2 * std::log(stream.next_open())) * std::cos(2 * std::numbers::pi * stream.next_open()) *
+                  static_cast<double>(g));
     }
     for (size_t i = 0; i < 24; ++i) {
       double a = 0, u = 0;
@@ -227,7 +233,8 @@ TEST_F(Sources, GaussianEnergyIsThatOfAPlainMonteCarlo) {
   }
   for (size_t i = 0; i < 24; ++i) {
     double norm = 0;
-    for (size_t d = 0; d < 16; ++d) norm += static_cast<double>(down[d * 24 + i]) * static_cast<double>(down[d * 24 + i]);
+    for (size_t d = 0; d < 16; ++d)
+      norm += static_cast<double>(down[d * 24 + i]) * static_cast<double>(down[d * 24 + i]);
     // Heavy tails: h^2 is of the fourth order in z.
     EXPECT_NEAR(found[i], std::log(energy[i] * norm), 0.15) << i;
   }

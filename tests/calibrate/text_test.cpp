@@ -17,7 +17,8 @@ ModelDescription model_of(int64_t vocab) {
 
 TEST(RandomText, ASequenceDependsOnSeedAndNumberAlone) {
   const ModelDescription model = model_of(500);
-  const auto three = random_text(model, 3, 20, 7), five = random_text(model, 5, 20, 7), longer = random_text(model, 2, 50, 7);
+  const auto three = random_text(model, 3, 20, 7), five = random_text(model, 5, 20, 7),
+             longer = random_text(model, 2, 50, 7);
   for (size_t s = 0; s < 3; ++s) EXPECT_EQ(three[s], five[s]);
   for (size_t s = 0; s < 2; ++s) EXPECT_TRUE(std::equal(three[s].begin(), three[s].end(), longer[s].begin()));
   EXPECT_NE(three[0], three[1]);
@@ -53,13 +54,14 @@ TEST(FirstTokens, TakesWholeSequencesUntilThereAreEnough) {
   EXPECT_TRUE(first_tokens(texts, 0).empty());
   EXPECT_EQ(first_tokens(texts, 1), (std::vector<std::vector<TokenId>>{{1, 2, 3}}));
   EXPECT_EQ(first_tokens(texts, 3), (std::vector<std::vector<TokenId>>{{1, 2, 3}}));
-  EXPECT_EQ(first_tokens(texts, 4), (std::vector<std::vector<TokenId>>{{1, 2, 3}, {5, 6}})) << "one id predicts nothing";
+  EXPECT_EQ(first_tokens(texts, 4), (std::vector<std::vector<TokenId>>{{1, 2, 3}, {5, 6}}))
+      << "one id predicts nothing";
   EXPECT_EQ(first_tokens(texts, 1000), (std::vector<std::vector<TokenId>>{{1, 2, 3}, {5, 6}, {7, 8, 9, 10}}));
   EXPECT_TRUE(first_tokens({{1}, {}}, 5).empty());
 }
 
-// Options ask for at most a million sequences: what results are reported on, what is fitted and what choices are made on
-// do not meet.
+// Options ask for at most a million sequences: what results are reported on, what is fitted and what choices are made
+// on do not meet.
 TEST(CalibrationSequences, AreApartFromThoseThatJudge) {
   EXPECT_GE(kFirstCalibrationSequence, 1'000'000);
   EXPECT_GE(kFirstJudgingSequence, kFirstCalibrationSequence + 1'000'000);

@@ -3,8 +3,8 @@
 #include "runtime/neuron_refit.h"
 
 #include <ATen/Parallel.h>
-#include <Eigen/Cholesky>
 #include <gtest/gtest.h>
+#include <Eigen/Cholesky>
 
 #include <cmath>
 
@@ -44,8 +44,8 @@ struct Shape {
                        up_bias, down_bias);
   }
 };
-const Shape kShapes[] = {{true, false, false}, {true, true, true}, {false, false, false}, {false, true, true},
-                         {false, true, false}};
+const Shape kShapes[] = {
+    {true, false, false}, {true, true, true}, {false, false, false}, {false, true, true}, {false, true, false}};
 
 Neurons random_neurons(const Shape& shape, uint32_t seed) {
   Neurons neurons;
@@ -124,9 +124,9 @@ TEST_F(NeuronRefit, ErrorIsThatOfPlainLoops) {
   }
 }
 
-// The target is what the neurons give a small step e away. With the true derivatives one solved linearisation gets there
-// up to terms of e^2, so that the error falls by a factor of e^2; with wrong ones a part of the first order stays. (relu
-// has kinks: of the tokens near one, about as many as e, the first order stays.)
+// The target is what the neurons give a small step e away. With the true derivatives one solved linearisation gets
+// there up to terms of e^2, so that the error falls by a factor of e^2; with wrong ones a part of the first order
+// stays. (relu has kinks: of the tokens near one, about as many as e, the first order stays.)
 TEST_F(NeuronRefit, OneStepReachesANearTargetToSecondOrder) {
   for (const Activation activation : kActivations) {
     for (const Shape& shape : kShapes) {
@@ -290,7 +290,7 @@ TEST_F(NeuronRefit, NeuronsThatNothingDeterminesDoNoHarm) {
     for (const Shape& shape : kShapes) {
       SCOPED_TRACE(shape.name(activation));
       Neurons start = random_neurons(shape, 111);
-      start.up[0].zero_();  // silent
+      start.up[0].zero_();              // silent
       start.down.select(1, 1).zero_();  // unheard
       if (shape.gated) start.gate[2].zero_();
       auto z = random_matrix<float>(200, shape.inputs, 112);

@@ -95,7 +95,7 @@ TEST_P(Shrinking, WhatIsMeasuredIsWhatIsWritten) {
   EXPECT_EQ(changed.mask().dropped_layers, plan.dropped_layers);
   for (const SiteOutcome& site : outcome.sites) {
     SCOPED_TRACE(fmt::format("layer {}, {}", site.layer, site_name(site.site)));
-    EXPECT_EQ(site.units_after, site.site == Site::kFfn ? plan.widths[static_cast<size_t>(site.layer)]
+    EXPECT_EQ(site.units_after, site.site == Site::kFfn  ? plan.widths[static_cast<size_t>(site.layer)]
                                 : plan.kv_groups.empty() ? site.units_before
                                                          : site.units_before - 1);
     EXPECT_EQ(static_cast<int64_t>(changed.kept_inputs(site.layer, Site::kFfn).size()),
@@ -119,7 +119,8 @@ INSTANTIATE_TEST_SUITE_P(AllFamilies, Shrinking, testing::ValuesIn(kGoldenModels
 class ShrinkingLayouts : public Shrinking {};
 INSTANTIATE_TEST_SUITE_P(Some, ShrinkingLayouts, testing::Values("llama_bf16", "phi3", "gpt2"));
 
-// The refit fits what it is shown: over many more tokens than inputs it costs less than the plain cut of the same choice.
+// The refit fits what it is shown: over many more tokens than inputs it costs less than the plain cut of the same
+// choice.
 TEST_P(ShrinkingLayouts, RefittingCostsLessThanCutting) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
@@ -201,7 +202,8 @@ TEST(ShrinkingOrder, LeavesAloneWhatIsNeitherCutNorAfterACut) {
     options.refit_attention = refit_attention;
     ChangedModel changed(whole.checkpoint, whole.model, scratch);
     std::vector<std::string> sites;
-    for (const SiteOutcome& site : shrink(whole.checkpoint, whole.model, plan, options, source, none, changed, silent).sites)
+    for (const SiteOutcome& site :
+         shrink(whole.checkpoint, whole.model, plan, options, source, none, changed, silent).sites)
       sites.push_back(std::to_string(site.layer) + site_name(site.site));
     return sites;
   };
