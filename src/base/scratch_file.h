@@ -22,6 +22,7 @@ class ScratchFile {
   /// Throws kNoSpace, kIo.
   std::span<const std::byte> put(std::span<const std::byte> bytes);
 
+  const std::filesystem::path& folder() const { return folder_; }
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:

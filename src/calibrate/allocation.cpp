@@ -11,6 +11,8 @@
 namespace prunenet {
 namespace {
 
+constexpr int64_t kMostUnits = 65535;  // of a layer in the knapsack's table
+
 // What one neuron of a layer costs.
 int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit) {
   int64_t price = 0;
@@ -83,10 +85,20 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   const ModelDescription& model = pruner.model();
   const auto layers = static_cast<int64_t>(model.layers.size());
   const int64_t multiple = options.width_multiple;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    const int64_t width = model.layers[static_cast<size_t>(layer)].ffn.neurons.width;
+    if (width % multiple == 0 && width / multiple <= kMostUnits) continue;
+    fail(ErrorCode::kBadOption, "--width-multiple",
+         "is {}; to share the loss between layers it must divide the {} neurons of layer {}, and not more than {} times",
+         multiple, width, layer, kMostUnits);
+  }
   const Sensitivities& sensitivities = pruner.sensitivities();
   std::unique_ptr<KlProbe> probe;
-  if (options.curves == CurveKind::kKl)
-    probe = pruner.engine("measuring KL").open_probe(first_tokens(pruner.text(), options.probe_tokens));
+  if (options.curves == CurveKind::kKl) {
+    const auto text = first_tokens(pruner.text(), options.probe_tokens);
+    if (text.empty()) fail(ErrorCode::kBadOption, "calibration", "holds no text that KL could be measured on: use curves of error");
+    probe = pruner.engine("measuring KL").open_probe(text);
+  }
   const auto source = pruner.dense_moments();
 
   AdaptiveWidths result;

@@ -18,8 +18,7 @@ enum class BudgetUnit { kParams, kBytes, kFlops };
 struct AdaptiveOptions {
   CurveKind curves = CurveKind::kKl;
   BudgetUnit unit = BudgetUnit::kParams;
-  double ratio = 0;            // of all FFN neurons, as for uniform widths
-  int64_t width_multiple = 1;  // widths are multiples of it, or the whole width
+  int64_t width_multiple = 1;  // widths are multiples of it; it must divide every layer's width
   int64_t points = 5;          // widths at which KL is measured
   int64_t probe_tokens = 4096; // of text that KL is measured on
 };
@@ -31,9 +30,9 @@ struct AdaptiveWidths {
   bool exact = true;
 };
 
-/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Where the multiple does not divide a
-/// layer's width, the largest multiple below it is the most that the layer keeps. Cost: a walk through the dense model, an elimination a layer, and for kKl
-/// `points` refits and forward passes from that layer on.
+/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption, before anything is
+/// measured, where the multiple does not divide a layer's width, and where KL is to be measured and there is no text. Cost:
+/// a walk through the dense model, an elimination a layer, and for kKl `points` refits and forward passes from that layer on.
 AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options);
 
 struct DroppedLayer {

@@ -29,13 +29,13 @@ class MixFinder {
   }
 
   Mix find() {
-    probe_text_ = first_tokens(pruner_.text(), options_.probe_tokens);
-    order_layers();
     std::vector<MixCandidate> candidates = list();
     if (candidates.empty()) {
       fail(ErrorCode::kBadOption, "--ratio-total",
-           "is {}: removing that share of all parameters would leave no FFN neurons", options_.total_ratio);
+           "is {}: no mix of neurons, heads and layers that leaves some of each removes that much", options_.total_ratio);
     }
+    judging_text_ = pruner_.fresh_text(options_.judging_sequences, kFirstJudgingSequence);
+    order_layers(candidates);
     for (MixCandidate& candidate : candidates) candidate.estimated_kl = estimate(candidate);
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const MixCandidate& a, const MixCandidate& b) { return a.estimated_kl < b.estimated_kl; });
@@ -49,7 +49,9 @@ class MixFinder {
     for (const LayerDescription& layer : model_.layers)
       plan.kv_groups.push_back(layer.attention.kv_groups.width - groups_removed);
     if (groups_removed == 0) plan.kv_groups.clear();
-    for (int64_t i = 0; i < layers_dropped; ++i) plan.dropped_layers.push_back(order_[static_cast<size_t>(i)].layer);
+    // Before they are ordered, the last ones stand for them: layers are alike in size.
+    for (int64_t i = 0; i < layers_dropped; ++i)
+      plan.dropped_layers.push_back(order_.empty() ? layers_ - 1 - i : order_[static_cast<size_t>(i)].layer);
     std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
     return plan;
   }
@@ -85,26 +87,31 @@ class MixFinder {
     return result;
   }
 
-  void order_layers() {
+  // Layers are alike: as many may go as the budget pays for, and never all.
+  int64_t most_layers() const {
+    if (!model_.keys.layers_fixed.empty()) return 0;
+    ShrinkPlan plan;
+    plan.widths = widths_of(widest_);
+    plan.dropped_layers = {layers_ - 1};
+    const int64_t price = std::max<int64_t>(1, whole_ - params_of(plan));
+    const int64_t most = std::min(layers_ - 1, (whole_ - most_ + price - 1) / price);
+    return options_.max_layers > 0 ? std::min(most, options_.max_layers) : most;
+  }
+
+  // Which layers go first, for as many as any candidate drops.
+  void order_layers(const std::vector<MixCandidate>& candidates) {
     int64_t most = 0;
-    if (model_.keys.layers_fixed.empty()) {
-      // Layers are alike: as many as the budget pays for, and never all.
-      ShrinkPlan plan = plan_of(0, 0, widths_of(widest_));
-      plan.dropped_layers = {0};
-      const int64_t price = std::max<int64_t>(1, whole_ - params_of(plan));
-      most = std::min(layers_ - 1, (whole_ - most_ + price - 1) / price);
-      if (options_.max_layers > 0) most = std::min(most, options_.max_layers);
-    }
-    const auto probe = pruner_.engine("measuring KL").open_probe(probe_text_);
+    for (const MixCandidate& candidate : candidates) most = std::max(most, candidate.layers_dropped);
+    const auto probe = pruner_.engine("measuring KL").open_probe(judging_text_);
     order_ = choose_dropped_layers(*probe, layers_, most, pruner_.progress());
   }
 
   std::vector<MixCandidate> list() const {
     std::vector<MixCandidate> candidates;
-    for (int64_t layers = 0; layers <= static_cast<int64_t>(order_.size()); ++layers) {
+    for (int64_t layers = 0, most = most_layers(); layers <= most; ++layers) {
       for (int64_t groups = 0; groups < fewest_groups_; ++groups) {
         auto found = candidate(layers, groups);
-        if (!found) break;  // more only takes more
+        if (!found) continue;  // even the narrowest FFN is too much; without more heads it may not be
         const bool neurons_stay = found->widths == widths_of(widest_);
         candidates.push_back(std::move(*found));
         if (neurons_stay) break;  // more heads would only remove more than was asked for
@@ -115,49 +122,55 @@ class MixFinder {
 
   double kl_of(const ShrinkPlan& plan) {
     throw_if_cancelled();
-    ChangedModel changed(pruner_.checkpoint(), model_, pruner_.scratch());
+    ScratchFile scratch(pruner_.scratch().folder());  // gone with the estimate
+    ChangedModel changed(pruner_.checkpoint(), model_, scratch);
     const auto source = pruner_.dense_moments();
     ShrinkOptions options = pruner_.shrink_options();
     prunenet::shrink(pruner_.checkpoint(), model_, plan, options, *source, pruner_.sensitivities(), changed,
                      pruner_.progress());
-    return measure_changed(pruner_.engine("measuring KL"), model_, changed, probe_text_);
+    return measure_changed(pruner_.engine("measuring KL"), model_, changed, judging_text_);
   }
 
   // Each alone, in one shot; a sum of three is no promise, but it orders the candidates.
   double estimate(const MixCandidate& candidate) {
-    double kl = candidate.layers_dropped == 0 ? 0 : order_[static_cast<size_t>(candidate.layers_dropped - 1)].kl;
-    if (candidate.kv_groups_removed > 0) {
-      auto [found, is_new] = kl_of_groups_.try_emplace(candidate.kv_groups_removed, 0);
-      if (is_new) found->second = kl_of(plan_of(0, candidate.kv_groups_removed, widths_of(widest_)));
-      kl += found->second;
-    }
-    return kl + kl_of_width(candidate.widths.front());
+    const double of_layers =
+        candidate.layers_dropped == 0 ? 0 : order_[static_cast<size_t>(candidate.layers_dropped - 1)].kl;
+    const int64_t width = *std::max_element(candidate.widths.begin(), candidate.widths.end());
+    return of_layers + kl_of_groups(candidate.kv_groups_removed) + kl_of_width(width);
   }
 
-  // Linear between a few widths.
-  double kl_of_width(int64_t width) {
-    if (width >= widest_) return 0;
-    constexpr int64_t kIntervals = 6;
-    const int64_t step = options_.width_multiple;
-    const auto at = [&](int64_t i) {
-      return std::clamp<int64_t>(widest_ * i / kIntervals / step * step, std::min(step, widest_), widest_);
-    };
-    const auto kl_at = [&](int64_t w) {
-      if (w >= widest_) return 0.0;
-      auto [found, is_new] = kl_of_neurons_.try_emplace(w, 0);
-      if (is_new) found->second = kl_of(plan_of(0, 0, widths_of(w)));
+  // Linear between a few points of [0, last], all multiples of `step` but the ends; `measure` is asked once for each.
+  template <typename Measure>
+  static double interpolated(int64_t x, int64_t last, int64_t step, int64_t intervals, std::map<int64_t, double>& known,
+                             const Measure& measure) {
+    const auto at = [&](int64_t i) { return i == intervals ? last : last * i / intervals / step * step; };
+    const auto value = [&](int64_t point) {
+      auto [found, is_new] = known.try_emplace(point, 0);
+      if (is_new) found->second = measure(point);
       return found->second;
     };
     int64_t i = 0;
-    while (i < kIntervals - 1 && at(i + 1) < width) ++i;
-    const int64_t low = at(i), high = i + 1 == kIntervals ? widest_ : at(i + 1);
-    if (high <= low) return kl_at(low);
-    const double share = static_cast<double>(width - low) / static_cast<double>(high - low);
-    return kl_at(low) + share * (kl_at(high) - kl_at(low));
+    while (i + 1 < intervals && at(i + 1) < x) ++i;
+    const int64_t low = at(i), high = at(i + 1);
+    if (x == high || high <= low) return value(high);
+    const double share = static_cast<double>(x - low) / static_cast<double>(high - low);
+    return value(low) + share * (value(high) - value(low));
+  }
+
+  double kl_of_groups(int64_t removed) {
+    return interpolated(removed, fewest_groups_ - 1, 1, 4, kl_of_groups_, [&](int64_t groups) {
+      return groups == 0 ? 0.0 : kl_of(plan_of(0, groups, widths_of(widest_)));
+    });
+  }
+
+  double kl_of_width(int64_t width) {
+    const int64_t step = options_.width_multiple;
+    return interpolated(width, widest_, step, 6, kl_of_neurons_, [&](int64_t w) {
+      return w >= widest_ ? 0.0 : kl_of(plan_of(0, 0, widths_of(std::max(w, std::min(step, widest_)))));
+    });
   }
 
   Mix measure(std::vector<MixCandidate> candidates) {
-    const auto fresh = pruner_.fresh_text(options_.fresh_sequences, kFirstJudgingSequence);
     const auto count = std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
     Mix mix;
     double best = 0;
@@ -166,7 +179,7 @@ class MixFinder {
       ShrinkPlan plan = plan_of(c.layers_dropped, c.kv_groups_removed, c.widths);
       auto changed = std::make_unique<ChangedModel>(pruner_.checkpoint(), model_, pruner_.scratch());
       ShrinkOutcome outcome = pruner_.shrink(plan, *changed);
-      const double kl = measure_changed(pruner_.engine("measuring KL"), model_, *changed, fresh);
+      const double kl = measure_changed(pruner_.engine("measuring KL"), model_, *changed, judging_text_);
       candidates[i].kl = kl;
       if (mix.changed && kl >= best) continue;
       best = kl;
@@ -185,7 +198,7 @@ class MixFinder {
   const ModelDescription& model_;
   int64_t layers_, whole_, most_;  // number of layers; parameters of the model, and that may be left
   int64_t fewest_groups_ = int64_t{1} << 30, widest_ = 0;
-  std::vector<std::vector<TokenId>> probe_text_;
+  std::vector<std::vector<TokenId>> judging_text_;
   std::vector<DroppedLayer> order_;
   std::map<int64_t, double> kl_of_groups_, kl_of_neurons_;
 };

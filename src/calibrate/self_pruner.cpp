@@ -16,6 +16,7 @@ SelfPruner::SelfPruner(const Checkpoint& checkpoint, const ModelDescription& mod
       options_(std::move(options)),
       scratch_(scratch),
       progress_(progress) {
+  if (model_.max_context > 0) options_.tokens = std::min(options_.tokens, model_.max_context);
   const Calibration calibration = options_.calibration;
   PRUNENET_CHECK((calibration == Calibration::kStoredMoments) == (options_.stored != nullptr));
   const bool runs_text = calibration != Calibration::kGaussian && calibration != Calibration::kStoredMoments;
@@ -34,27 +35,23 @@ Engine& SelfPruner::engine(const char* what) const {
   return *engine_;
 }
 
-int64_t SelfPruner::tokens_a_sequence() const {
-  return model_.max_context > 0 ? std::min(options_.tokens, model_.max_context) : options_.tokens;
-}
-
-std::string SelfPruner::words() const {
+std::string words_of(const SelfOptions& options) {
   const auto counted = [&](const char* what) {
-    return fmt::format("{} sequences of up to {} {}, seed {}", options_.sequences, tokens_a_sequence(), what,
-                       options_.seed);
+    return fmt::format("{} sequences of up to {} {}, seed {}", options.sequences, options.tokens, what,
+                       options.seed);
   };
-  switch (options_.calibration) {
+  switch (options.calibration) {
     case Calibration::kOwnText:
       return counted("tokens that the model wrote itself") +
-             (options_.temperature == 1 ? "" : fmt::format(", temperature {}", options_.temperature));
+             (options.temperature == 1 ? "" : fmt::format(", temperature {}", options.temperature));
     case Calibration::kRandomTokens:
       return counted("random tokens");
     case Calibration::kGivenText:
-      return fmt::format("{} tokens of a given text", num_tokens(options_.given));
+      return fmt::format("{} tokens of a given text", num_tokens(options.given));
     case Calibration::kGaussian:
-      return fmt::format("{} Gaussian inputs, seed {}", options_.gaussian_tokens, options_.seed);
+      return fmt::format("{} Gaussian inputs, seed {}", options.gaussian_tokens, options.seed);
     case Calibration::kStoredMoments:
-      return options_.stored->manifest().source;
+      return options.stored->manifest().source;
   }
   return {};
 }
@@ -65,7 +62,7 @@ const std::vector<std::vector<TokenId>>& SelfPruner::text() {
     case Calibration::kOwnText: {
       OwnTextOptions own;
       own.sequences = options_.sequences;
-      own.tokens = tokens_a_sequence();
+      own.tokens = options_.tokens;
       own.temperature = options_.temperature;
       own.seed = options_.seed;
       own.first_sequence = kFirstCalibrationSequence;
@@ -74,7 +71,7 @@ const std::vector<std::vector<TokenId>>& SelfPruner::text() {
       break;
     }
     case Calibration::kRandomTokens:
-      text_ = random_text(model_, options_.sequences, tokens_a_sequence(), options_.seed);
+      text_ = random_text(model_, options_.sequences, options_.tokens, options_.seed);
       break;
     case Calibration::kGivenText:
       text_ = options_.given;
@@ -93,7 +90,7 @@ std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences, int6
   OwnTextOptions own;
   own.sequences = sequences;
   own.first_sequence = first;
-  own.tokens = tokens_a_sequence();
+  own.tokens = options_.tokens;
   own.seed = options_.seed;
   own.batch = options_.batch;
   return sample_own_text(engine("own text"), model_, own, progress_);
@@ -105,13 +102,13 @@ const Sensitivities& SelfPruner::sensitivities() {
   if (!options_.weigh_by_loss) return *sensitivities_;
   const auto layers = static_cast<int64_t>(model_.layers.size());
   if (options_.calibration == Calibration::kStoredMoments) {
-    for (const MapDescription& map : options_.stored->manifest().maps) {
-      const Site site = map.name == map_name(Site::kAttention) ? Site::kAttention : Site::kFfn;
-      for (int64_t layer = 0; layer < layers; ++layer) {
-        if (auto stored = options_.stored->read(layer, map.name).sensitivity) {
-          stored->triangularView<Eigen::StrictlyLower>() = stored->transpose();
-          sensitivities_->put(layer, site, *stored);
-        }
+    const auto source = stored_source(*options_.stored);
+    for (const Site site : {Site::kAttention, Site::kFfn}) {
+      for (int64_t layer = 0; source->knows(site) && layer < layers; ++layer) {
+        auto stored = options_.stored->read(layer, map_name(site)).sensitivity;
+        if (!stored) continue;
+        stored->triangularView<Eigen::StrictlyLower>() = stored->transpose();
+        sensitivities_->put(layer, site, *stored);
       }
     }
   } else if (options_.calibration != Calibration::kGaussian) {

@@ -41,6 +41,9 @@ struct SelfOptions {
   Precision precision = Precision::kAuto;
 };
 
+/// "256 sequences of up to 256 tokens that the model wrote itself, seed 42", for people and manifests.
+std::string words_of(const SelfOptions& options);
+
 class SelfPruner {
  public:
   /// `engine` may be null for kGaussian and kStoredMoments without a sequential refit. The arguments must outlive it.
@@ -69,10 +72,7 @@ class SelfPruner {
   Engine& engine(const char* what) const;
   ScratchFile& scratch() { return scratch_; }
   Progress& progress() { return progress_; }
-  /// Tokens of a sequence: as asked, at most the context.
-  int64_t tokens_a_sequence() const;
-  /// "256 sequences of up to 256 tokens that the model wrote itself, seed 42", for people.
-  std::string words() const;
+  std::string words() const { return words_of(options_); }
 
  private:
   const Checkpoint& checkpoint_;

@@ -81,6 +81,7 @@ class Shrinker {
     const Elimination elimination = eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_,
                                                    kept_units, options_);
     outcome.damping = elimination.damping;
+    outcome.damping_raised += elimination.damping_raised;
     outcome.dead_units = elimination.dead_groups;
     std::vector<int64_t> kept = kept_groups(elimination, outcome.units_before, outcome.units_before - kept_units);
     if (site == Site::kFfn) {
@@ -104,6 +105,7 @@ class Shrinker {
     outcome.error_before = result.plain_error;
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;
     outcome.refit_damping = result.damping;
+    outcome.damping_raised += result.damping_raised;
     if (!options_.refit) return;
     if (site == Site::kFfn && options_.neuron_steps > 0) {
       SiteChange start;

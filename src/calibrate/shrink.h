@@ -47,6 +47,7 @@ struct SiteOutcome {
   int64_t neuron_steps = 0;                   // Gauss-Newton steps that brought something
   double damping = 0;                         // of choosing
   double refit_damping = 0;
+  int damping_raised = 0;  // times that either had to grow before the moments were positive definite
   int64_t dead_units = 0;
   int64_t tokens = 0;  // that the moments were averaged over
 };

@@ -14,6 +14,7 @@
 #include "cli/text_windows.h"
 #include "evaluate/divergence.h"
 #include "generate/own_text.h"
+#include "selection/budget.h"
 
 namespace prunenet::cli {
 namespace {
@@ -23,17 +24,17 @@ struct MethodRow {
   const char* name;
   const char* method;
   const char* words;
-  bool refits;
+  bool by_default;  // without --methods
   void (*set)(SelfVerbOptions&);
 };
 constexpr MethodRow kMethods[] = {
-    {"random", "random", "a uniform draw", false, nullptr},
-    {"prunenet", "prunenet", "the published policy, trained on the weights", false, nullptr},
-    {"gate-norm", "gate-norm", "largest gate rows", false, nullptr},
-    {"up-norm", "up-norm", "largest up rows", false, nullptr},
-    {"down-norm", "down-norm", "largest down columns", false, nullptr},
-    {"product", "product", "largest product of all norms", false, nullptr},
-    {"gaussian", "gaussian", "largest energy for Gaussian inputs", false, nullptr},
+    {"random", "random", "a uniform draw", true, nullptr},
+    {"prunenet", "prunenet", "the published policy, trained on the weights", true, nullptr},
+    {"gate-norm", "gate-norm", "largest gate rows", true, nullptr},
+    {"up-norm", "up-norm", "largest up rows", true, nullptr},
+    {"down-norm", "down-norm", "largest down columns", true, nullptr},
+    {"product", "product", "largest product of all norms", true, nullptr},
+    {"gaussian", "gaussian", "largest energy for Gaussian inputs", true, nullptr},
     {"self-gaussian", "self", "surgeon and refit on Gaussian inputs; runs no model", true,
      [](SelfVerbOptions& o) { o.calibration = "gaussian"; }},
     {"self-one-shot", "self", "own text, down refitted on the dense model's inputs", true,
@@ -44,7 +45,8 @@ constexpr MethodRow kMethods[] = {
     {"self-down", "self", "own text, layer after layer, down alone refitted", true,
      [](SelfVerbOptions& o) { o.neuron_steps = 0; }},
     {"self", "self", "the default: own text, layer after layer, neurons refitted", true, [](SelfVerbOptions&) {}},
-    {"self-adaptive", "self", "likewise, layers share the loss by measured KL; padded to load everywhere", true,
+    {"self-adaptive", "self",
+     "likewise, as many neurons, shared out by measured KL; padded to load everywhere, so larger on disk", false,
      [](SelfVerbOptions& o) {
        o.allocate = "adaptive";
        o.pad = true;
@@ -111,7 +113,8 @@ class MethodComparison {
   }
 
   std::vector<Row> run() {
-    std::vector<const MethodRow*> methods = chosen();
+    const std::vector<const MethodRow*> methods = chosen();
+    if (options_.ratio || ffn_ratio() < 1) kept_widths(open_.model, ffn_ratio(), options_.width_multiple);  // throws where it cannot be
     if (!options_.data.empty()) file_ = text_windows(open_, options_.data, tokens_, 0, "own text without --data");
     dense_ = open_engine(open_, options_, progress_);
     OwnTextOptions own;
@@ -133,22 +136,34 @@ class MethodComparison {
 
  private:
   bool fits(const MethodRow& method) const {
-    if (method.name == std::string("gate-norm") && !open_.model.layers.front().ffn.gate) return false;
-    return method.name != std::string("self-mix") || options_.ratio_total.has_value();
+    if (method.name == std::string("gate-norm")) return open_.model.layers.front().ffn.gate.has_value();
+    if (method.name == std::string("self-mix")) return options_.ratio_total.has_value();
+    return true;
   }
+  // More than all FFN neurons would have to go: only a mix can.
+  bool exceeds_ffn(const MethodRow& method) const { return method.name != std::string("self-mix") && ffn_ratio() >= 1; }
 
   std::vector<const MethodRow*> chosen() const {
     std::vector<const MethodRow*> methods;
+    bool left_out = false;
     for (const std::string& name : options_.methods) {
       methods.push_back(&find_method(name));
-      if (fits(*methods.back())) continue;
-      fail(ErrorCode::kBadOption, "--methods", "{} {}", name,
-           name == "self-mix" ? "goes with --ratio-total" : "looks at gate matrices, and this model has none");
+      if (!fits(*methods.back())) {
+        fail(ErrorCode::kBadOption, "--methods", "{} {}", name,
+             name == "self-mix" ? "goes with --ratio-total" : "looks at gate matrices, and this model has none");
+      }
+      if (exceeds_ffn(*methods.back())) {
+        fail(ErrorCode::kBadOption, "--ratio-total", "is {}: more than {} can remove, which leaves all but FFN neurons alone",
+             *options_.ratio_total, name);
+      }
     }
     if (!methods.empty()) return methods;
     for (const MethodRow& method : kMethods) {
-      if (fits(method)) methods.push_back(&method);
+      if (!method.by_default || !fits(method)) continue;
+      left_out = left_out || exceeds_ffn(method);
+      if (!exceeds_ffn(method)) methods.push_back(&method);
     }
+    if (left_out) progress_.note("the FFNs alone hold less than is to go: methods that remove nothing else are left out");
     return methods;
   }
 
@@ -156,12 +171,7 @@ class MethodComparison {
   double ffn_ratio() const {
     if (options_.ratio) return *options_.ratio;
     const ModelSize size = open_.size();
-    const double ratio = *options_.ratio_total * static_cast<double>(size.params) / static_cast<double>(size.ffn_params);
-    if (ratio >= 1) {
-      fail(ErrorCode::kBadOption, "--ratio-total", "is {}: more than the FFNs' share of the model, {:.3f}",
-           *options_.ratio_total, static_cast<double>(size.ffn_params) / static_cast<double>(size.params));
-    }
-    return ratio;
+    return *options_.ratio_total * static_cast<double>(size.params) / static_cast<double>(size.ffn_params);
   }
 
   PruneOptions prune_options(const MethodRow& method) const {
@@ -175,7 +185,6 @@ class MethodComparison {
     prune.self.check = 0;
     if (method.name == std::string("self-mix")) {
       prune.self.ratio_total = options_.ratio_total;
-      prune.self.check = 16;  // sequences on which the candidates are told apart
     } else {
       prune.selection.ratio = ffn_ratio();
     }
@@ -341,7 +350,8 @@ void add_compare_methods(CLI::App& program, Action& action) {
   add_engine_options(*verb, *options);
   verb->footer(
       "Methods: random, prunenet (published), gate-norm, up-norm, down-norm, product, gaussian; self and its parts: self-gaussian,\n"
-      "self-one-shot, self-down, self, self-adaptive, and with --ratio-total self-mix.\n"
+      "self-one-shot, self-down, self; with --ratio-total self-mix; and where named self-adaptive, which keeps as many neurons\n"
+      "as the others but pads them to the widest layer.\n"
       "Examples:\n"
       "  prunenet compare-methods ./model --ratio 0.3 --report methods.html\n"
       "  prunenet compare-methods ./model --ratio-total 0.2 --methods product,self,self-mix");

@@ -68,7 +68,9 @@ void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std
   const bool runs = needs_engine(self);
   const bool sequential = resolved_refit(self) == "sequential";
   const double flops = static_cast<double>(open.size().flops_per_token), d = static_cast<double>(open.model.hidden);
-  double tokens = 4096, operations = 0, largest = 0;
+  double tokens = 4096, operations = 0, largest = 0, states = 0;
+  for (int64_t width : open.model.ffn_widths()) tokens = std::max(tokens, static_cast<double>(width));  // of Gaussian inputs
+  const auto layers = static_cast<double>(open.model.layers.size());
   if (runs) {
     const double length = open.model.max_context > 0 ? std::min<double>(static_cast<double>(self.tokens), static_cast<double>(open.model.max_context))
                                                      : static_cast<double>(self.tokens);
@@ -76,7 +78,11 @@ void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std
     // Sampling goes token by token, at a third of the speed; a dense pass, one of the model in the making with targets
     // (1.5), and the check.
     operations += flops * (3 * tokens + (sequential ? 2.5 : 1) * tokens + static_cast<double>(self.check) * length * 5);
-    if (self.weighting != "plain") operations += 4 * flops * std::min(tokens, static_cast<double>(self.sensitivity_tokens));
+    if (self.weighting != "plain") {
+      const double felt = std::min(tokens, static_cast<double>(self.sensitivity_tokens));
+      operations += 4 * flops * felt;
+      states = 4 * felt * d * (layers + 1);  // the stream before every layer
+    }
   }
   const auto steps = runs ? static_cast<double>(neuron_steps(self, open)) : 0.0;
   for (size_t i = 0; i < widths.size(); ++i) {
@@ -89,7 +95,11 @@ void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std
     largest = std::max(largest, 4 * (2 * f * f + 4 * d * f));
   }
   cost.training_s = operations / speed.flops_per_s;
-  cost.peak_bytes += largest + (runs ? static_cast<double>(open.size().bytes) + 6 * 4 * tokens * d + 250e6 : 0);
+  // The walk: seven streams, one site's inputs up to a GiB, the text of a refit of neurons up to two.
+  const double widest = widths.empty() ? 0 : static_cast<double>(*std::max_element(widths.begin(), widths.end()));
+  const double walk = 7 * 4 * tokens * d + std::min(4 * tokens * 1.4 * widest, 1.1e9) +
+                      (steps > 0 ? std::min(4 * tokens * (2 * d + 3 * widest), 2.1e9) + 60 * widest * d : 0);
+  cost.peak_bytes += std::max(largest + walk * (runs ? 1 : 0), states) + (runs ? static_cast<double>(open.size().bytes) + 250e6 : 0);
 }
 
 }  // namespace

@@ -27,7 +27,12 @@ void plan(const PlanOptions& options) {
   if (options.is_self()) {
     const ShrinkPlan cut = planned_sizes(options.self, options.selection, open);
     widths = cut.widths;
+    widths.resize(widths.size() - cut.dropped_layers.size());  // the last ones stand for those that will go
     change = size_change(open, plan_slice(open.checkpoint, open.model, mask_of_sizes(open.model, cut)));
+  } else if (!options.selection.mask.empty()) {
+    const Mask mask = read_mask(options.selection.mask, open.model);
+    widths = mask.kept_widths();
+    change = size_change(open, plan_slice(open.checkpoint, open.model, mask));
   } else {
     widths = planned_widths(options.selection, open.model, *progress);
     change = size_change(open, widths);
@@ -48,7 +53,11 @@ void plan(const PlanOptions& options) {
   }
   fmt::print("{}: {} model, {} layers\n", open.name(), open.model.family, open.model.layers.size());
   print_sizes(change, open, widths);
-  print_ratio(options.selection, open.model, change);
+  if (options.self.layers == 0 && options.self.allocate == "uniform") print_ratio(options.selection, open.model, change);
+  if (options.self.allocate == "adaptive") {
+    fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",
+               options.self.pad ? "; padded to the widest layer, the files are larger than said here" : "");
+  }
   fmt::print("  time, roughly    {:>10} ({} to choose, {} to write)\n", format_duration(cost.total_s()),
              format_duration(cost.training_s), format_duration(cost.writing_s));
   fmt::print("  memory, roughly  {:>10}\n", format_bytes(cost.peak_bytes));

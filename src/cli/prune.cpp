@@ -67,7 +67,7 @@ Report make_report(const PruneOptions& options, const OpenModel& open, const Out
 Json result_json(const PruneOptions& options, const OpenModel& open, const Outcome& outcome, double elapsed_s) {
   Json json = {{"model", open.name()}, {"output", options.output}, {"method", options.method_name()}, {"seed", options.selection.seed}};
   json.update(size_json(outcome.sizes));
-  json["kept_widths"] = outcome.widths;
+  json["kept_widths"] = outcome.left_widths;
   if (!outcome.choice.mask.dropped_layers.empty()) json["dropped_layers"] = outcome.choice.mask.dropped_layers;
   if (outcome.self) json.update(self_json(*outcome.self));
   if (!outcome.spectra.empty()) {
@@ -92,8 +92,12 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   }
   fmt::print("{}: {} model, {} layers, pruned by {}, seed {}\n", open.name(), open.model.family, open.model.layers.size(),
              options.method_name(), options.selection.seed);
-  print_sizes(outcome.sizes, open, outcome.widths);
-  print_ratio(options.selection, open.model, outcome.sizes);
+  print_sizes(outcome.sizes, open, outcome.left_widths);
+  const bool rounded_alone = outcome.choice.mask.dropped_layers.empty() && !options.self.pad;
+  if (rounded_alone) print_ratio(options.selection, open.model, outcome.sizes);
+  if (options.self.pad) {
+    fmt::print("  {:<16} layers keep different numbers of neurons, filled up with zero neurons to the widest\n", "padded");
+  }
   if (outcome.self) print_self(*outcome.self, open.model);
   if (!outcome.spectra.empty()) {
     double sum = 0, worst = 0;

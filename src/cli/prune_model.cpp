@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/output_folder.h"
 #include "base/version.h"
 #include "cli/format.h"
 #include "cli/self_output.h"
@@ -28,6 +29,7 @@ Json options_json(const PruneOptions& options, const OpenModel& open) {
     json["kl"] = options.training.kl;
   }
   if (options.is_self()) json.update(self_options_json(options.self, open));
+  if (options.is_self() && needs_engine(options.self)) json["dtype"] = options.dtype;
   if (options.uses_policy() || !options.report.empty()) {
     json["precision"] = uses_f64(options.training, open.model) ? "f64" : "f32";
     json["route"] = options.training.route;
@@ -109,6 +111,9 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();
+  for (size_t l = 0; l < outcome.widths.size(); ++l) {
+    if (!outcome.choice.mask.drops(static_cast<int64_t>(l))) outcome.left_widths.push_back(outcome.widths[l]);
+  }
 }
 
 // Layers of their own widths: padded where that was asked for, else DeciLM (require_self_possible has seen to it that the
@@ -132,6 +137,7 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
       fail(ErrorCode::kBadOption, "--moments", "lies in the output, or the output in it: choose another folder");
     if (is_within(moments, resolved_path(open.checkpoint.folder())))
       fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
+    if (!std::filesystem::exists(moments)) const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
   }
   if (self.allocate == "adaptive" && !self.pad && !open.model.keys.deci_refused.empty()) {
     fail(ErrorCode::kUnsupported, "--allocate",
@@ -140,7 +146,7 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
   }
   if (self.allocate == "adaptive" && !self.pad) {
     const int64_t said = options.selection.width_multiple;
-    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model.layers.front().ffn.neurons.width);
+    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model, open.model.layers.front().ffn.neurons.width);
     if (multiple % kDeciWidthMultiple != 0) {
       fail(ErrorCode::kBadOption, "--allocate",
            "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
@@ -150,9 +156,10 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
     }
   }
   const bool begins = open.model.bos || !open.model.eos.empty();
-  if (needs_engine(self) && self.moments.empty() && !begins && (self.check > 0 || !options.report.empty())) {
+  const bool measures = self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;
+  if (needs_engine(self) && !begins && (measures || self.ratio_total)) {
     fail(ErrorCode::kBadOption, "--check",
-         "measures on own text, which begins with bos_token_id or eos_token_id of config.json, and it states neither: "
+         "measures on own text (as --ratio-total does), which begins with bos_token_id or eos_token_id of config.json, and it states neither: "
          "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian");
   }
 }

@@ -26,7 +26,8 @@ struct PruneOptions : EngineVerbOptions {
 };
 
 struct Outcome {
-  std::vector<int64_t> widths;
+  std::vector<int64_t> widths;       // kept, of every layer of the source
+  std::vector<int64_t> left_widths;  // of the layers that stay
   SizeChange sizes;
   Choice choice;
   std::vector<LayerSpectra> spectra;  // empty when nobody asked

@@ -50,7 +50,7 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
       "model), or a text file")
       ->capture_default_str();
   add("--own-text", options.own_text,
-      "Sequences of own text or random tokens; unless said, 256 for models below 200 M parameters, else 64")
+      "Sequences of own text or random tokens, or windows of the file; unless said, 256 for models below 200 M parameters, else 64")
       ->check(count(1));
   add("--tokens", options.tokens, "Tokens of a sequence, its first included; at most the context's")
       ->capture_default_str()
@@ -140,11 +140,14 @@ void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bo
            "adaptive by KL needs the model to be run, and --calibration gaussian runs none: use --curves error");
     }
   }
-  const bool draws = options.calibration == "own-text" || options.calibration == "random-tokens";
-  if (!draws) refuse({"--own-text"}, "goes with own text and random tokens");
+  if (options.calibration == "gaussian") refuse({"--own-text"}, "goes with a text");
   if (options.calibration != "own-text") refuse({"--temperature"}, "goes with own text");
   if (refit != "sequential") refuse({"--feedback", "--keep-output"}, "goes with a sequential refit");
   if (refit == "none") refuse({"--neuron-steps", "--neuron-iterations"}, "goes with a refit");
+  if (options.neuron_steps == 0) refuse({"--neuron-iterations"}, "goes with --neuron-steps of 1 or more");
+  if (!needs_engine(options)) refuse({"--neuron-iterations"}, "needs the model to be run, and --calibration gaussian runs none");
+  if (!options.moments.empty() && refit != "sequential")
+    refuse({"--neuron-steps", "--neuron-iterations"}, "needs the text itself; with --moments it goes with --refit sequential alone");
   if (options.weighting == "plain") refuse({"--loss-tokens"}, "goes with --weighting loss");
   if (options.allocate != "adaptive") refuse({"--curves", "--budget", "--pad"}, "goes with --allocate adaptive");
   if (options.ratio_total) {

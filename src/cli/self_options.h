@@ -60,6 +60,8 @@ struct SelfRequest {
   std::filesystem::path scratch_folder;
   bool wants_layer_kl = false;
 };
+/// Widths are multiples of this: as said, or the default. Where layers share the loss, it divides every width.
+int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
 /// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be chosen).
 /// Throws kUnsupported, kBadOption where the model cannot lose that.
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open);

@@ -26,6 +26,7 @@ Json site_json(const SiteOutcome& site) {
           {"error_after", site.error_after},
           {"damping", site.damping},
           {"refit_damping", site.refit_damping},
+          {"damping_raised", site.damping_raised},
           {"neuron_steps", site.neuron_steps},
           {"dead_units", site.dead_units},
           {"tokens", site.tokens}};
@@ -46,6 +47,7 @@ Json candidate_json(const MixCandidate& candidate) {
 struct Sums {
   double energy = 0, before = 0, after = 0;
   int64_t count = 0, steps = 0;
+  bool cut = false;  // units went
 };
 
 Sums sums_of(const SelfRun& run, Site site) {
@@ -56,6 +58,7 @@ Sums sums_of(const SelfRun& run, Site site) {
     sums.before += outcome.error_before;
     sums.after += outcome.error_after;
     sums.steps = std::max(sums.steps, outcome.neuron_steps);
+    sums.cut = sums.cut || outcome.units_after < outcome.units_before;
     ++sums.count;
   }
   return sums;
@@ -103,13 +106,15 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
   for (const Site site : {Site::kAttention, Site::kFfn}) {
     const Sums sums = sums_of(run, site);
     if (sums.count == 0 || !(sums.energy > 0)) continue;
-    fmt::print("  {:<16} {} of what it adds when cut, {} after the refit{}\n", std::string(site_name(site)) + " error",
-               format_percent(sums.before / sums.energy), format_percent(sums.after / sums.energy),
+    fmt::print("  {:<16} {} of what it should add {}, {} after the refit{}\n", std::string(site_name(site)) + " error",
+               format_percent(sums.before / sums.energy), sums.cut ? "when cut" : "before", format_percent(sums.after / sums.energy),
                sums.steps > 0 ? fmt::format(" (neurons too, {} Gauss-Newton step{})", sums.steps, sums.steps == 1 ? "" : "s") : "");
   }
   const auto& groups = run.changed->mask().kept_kv_groups;
+  size_t stays = 0;  // the first layer that does
+  while (run.changed->mask().drops(static_cast<int64_t>(stays))) ++stays;
   if (!groups.empty())
-    fmt::print("  {:<16} {:>10} -> {:>10}\n", "KV groups", model.layers.front().attention.kv_groups.width, groups.front().size());
+    fmt::print("  {:<16} {:>10} -> {:>10}\n", "KV groups", model.layers[stays].attention.kv_groups.width, groups[stays].size());
   if (!run.changed->mask().dropped_layers.empty()) {
     fmt::print("  {:<16} {:>10} -> {:>10} (without {})\n", "layers", model.layers.size(),
                model.layers.size() - run.changed->mask().dropped_layers.size(),

@@ -51,22 +51,9 @@ SelfOptions pruner_options(const SelfRequest& request) {
     options.calibration = Calibration::kRandomTokens;
   } else if (self.calibration != "own-text") {
     options.calibration = Calibration::kGivenText;
-    options.given = text_windows(open, self.calibration, options.tokens, 0, "--calibration own-text");
+    options.given = text_windows(open, self.calibration, options.tokens, options.sequences, "--calibration own-text");
   }
   return options;
-}
-
-void warn_of_few_tokens(const ShrinkOutcome& outcome, const OpenModel& open, const char* more, Progress& progress) {
-  for (const SiteOutcome& site : outcome.sites) {
-    const int64_t width = site_ref(open.model, site.layer, site.site).weight->cols;
-    const double ratio = tokens_per_input(width, site.tokens);
-    if (ratio >= 1) continue;
-    progress.warn(fmt::format(
-        "{} tokens are few for {} inputs of layer {}'s {} ({:.2f} each): the moments are singular, and the damping {:.2g} "
-        "decides what the text does not; {} would help",
-        site.tokens, width, site.layer, site_name(site.site), ratio, std::max(site.damping, site.refit_damping), more));
-    return;
-  }
 }
 
 std::vector<int64_t> kept_groups_of_layers(double share, const ModelDescription& model) {
@@ -103,29 +90,57 @@ class SelfRunner {
     }
     SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), std::move(options), *run_.scratch, progress_);
     run_.calibration = pruner.words();
+    warn_of_few_tokens(pruner);
     if (self_.ratio_total) {
       find_best_mix(pruner);
     } else {
       run_.changed = std::make_unique<ChangedModel>(open_.checkpoint, open_.model, *run_.scratch);
       run_.outcome = pruner.shrink(plan(pruner), *run_.changed);
     }
-    const char* more = reader_ ? "moments of more text" : is_text_file(self_) ? "a longer text" : "more --own-text or --tokens";
-    warn_of_few_tokens(run_.outcome, open_, more, progress_);
-    if (engine_) measure(pruner);
+    if (measures_result()) measure(pruner);
     return std::move(run_);
   }
 
  private:
+  // Before the work: the widest map decides.
+  void warn_of_few_tokens(SelfPruner& pruner) {
+    int64_t widest = 0;
+    for (int64_t width : open_.model.ffn_widths()) widest = std::max(widest, width);
+    int64_t tokens = num_tokens(pruner.text());
+    if (pruner.options().calibration == Calibration::kGaussian) tokens = pruner.options().gaussian_tokens;
+    if (reader_) tokens = reader_->read(0, map_name(Site::kFfn)).moments.tokens;
+    const double ratio = tokens_per_input(widest, tokens);
+    if (ratio >= 1) return;
+    const char* more = reader_ ? "moments of more text" : is_text_file(self_) ? "a longer text" : "more --own-text or --tokens";
+    progress_.warn(fmt::format("{} tokens are few for {} neurons ({:.2f} each): the moments are singular, and the damping {:.2g} "
+                               "decides what the text does not; {} would help",
+                               tokens, widest, ratio,
+                               self_.damping.value_or(automatic_damping(widest, tokens, resolve(Precision::kAuto, widest))), more));
+  }
+
   // What the model cannot lose is refused before anything is computed.
   void require_plan() const {
-    if (!self_.ratio_total) planned_sizes(self_, *request_.selection, open_);
+    if (self_.ratio_total) return;
+    const ShrinkPlan plan = planned_sizes(self_, *request_.selection, open_);
+    if (self_.allocate == "uniform") plan_slice(open_.checkpoint, open_.model, mask_of_sizes(open_.model, plan));
+  }
+
+  bool said(const char* name) const {
+    if (request_.selection->verb == nullptr) return false;
+    const CLI::Option* option = request_.selection->verb->get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
   }
 
   // Whether anything of this run has the model compute.
   bool wants_engine() const {
     if (self_.calibration == "gaussian") return false;
-    return !reader_ || resolved_refit(self_) == "sequential" || (self_.check_said && self_.check > 0) || request_.wants_layer_kl ||
-           (self_.allocate == "adaptive" && self_.curves == "kl");
+    return !reader_ || measures_result() || (self_.allocate == "adaptive" && self_.curves == "kl");
+  }
+
+  // Not whether there happens to be an engine: a run that fills a folder of moments and one that finds it are to say the same.
+  bool measures_result() const {
+    if (self_.calibration == "gaussian") return false;
+    return self_.moments.empty() || resolved_refit(self_) == "sequential" || (self_.check_said && self_.check > 0);
   }
 
   void open_moments() {
@@ -133,6 +148,26 @@ class SelfRunner {
     reader_.emplace(self_.moments);
     reader_->require(model_fingerprint(open_.checkpoint), maps_of(open_.model, self_.heads > 0));
     progress_.note("using the moments in " + self_.moments + ": " + reader_->manifest().source);
+    require_same_text();
+    if (self_.weighting == "loss" && self_.calibration != "gaussian" && !holds_sensitivities()) {
+      fail(ErrorCode::kMismatch, self_.moments, "was filled without what the loss feels, and --weighting loss asks for it: fill "
+           "another folder");
+    }
+  }
+
+  // Whoever says on what to measure and names a folder that was measured on something else is mistaken in one of the two.
+  void require_same_text() const {
+    if (!said("--calibration") && !said("--own-text") && !said("--tokens") && !said("--temperature")) return;
+    SelfOptions asked = one_shot(pruner_options(request_));
+    const std::string words = words_of(asked);
+    if (words == reader_->manifest().source) return;
+    fail(ErrorCode::kMismatch, self_.moments, "holds moments of {}; the options ask for {}: leave them out, or fill another folder",
+         reader_->manifest().source, words);
+  }
+
+  bool holds_sensitivities() const {
+    const MomentsManifest& manifest = reader_->manifest();
+    return !manifest.maps.empty() && reader_->read(0, map_name(Site::kFfn)).sensitivity.has_value();
   }
 
   void fill_moments(const SelfOptions& options) {
@@ -146,13 +181,7 @@ class SelfRunner {
     return options;
   }
 
-  int64_t width_multiple(size_t layer) const {
-    const int64_t said = request_.selection->width_multiple;
-    return said > 0 ? said : default_width_multiple(open_.model.layers[layer].ffn.neurons.width);
-  }
-
   ShrinkPlan plan(SelfPruner& pruner) {
-    const double ratio = request_.selection->ratio.value_or(0);
     ShrinkPlan plan = planned_sizes(self_, *request_.selection, open_);
     if (self_.layers > 0) {
       plan.dropped_layers.clear();
@@ -167,8 +196,7 @@ class SelfRunner {
       adaptive.unit = self_.budget == "bytes"   ? BudgetUnit::kBytes
                       : self_.budget == "flops" ? BudgetUnit::kFlops
                                                 : BudgetUnit::kParams;
-      adaptive.ratio = ratio;
-      adaptive.width_multiple = width_multiple(0);
+      adaptive.width_multiple = width_multiple(self_, *request_.selection, open_.model);
       adaptive.probe_tokens = kProbeTokens;
       run_.adaptive = adaptive_widths(pruner, plan.widths, adaptive);
       plan.widths = run_.adaptive->widths;
@@ -179,9 +207,7 @@ class SelfRunner {
   void find_best_mix(SelfPruner& pruner) {
     MixOptions mix;
     mix.total_ratio = *self_.ratio_total;
-    mix.width_multiple = width_multiple(0);
-    mix.probe_tokens = kProbeTokens;
-    mix.fresh_sequences = std::max<int64_t>(1, self_.check);
+    mix.width_multiple = width_multiple(self_, *request_.selection, open_.model);
     mix.params_after = [&](const Mask& mask) {
       return measure_size(open_.model, plan_slice(open_.checkpoint, open_.model, mask).tensors).params;
     };
@@ -229,10 +255,21 @@ int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
 }
 
+int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model) {
+  if (selection.width_multiple > 0) return selection.width_multiple;
+  const std::vector<int64_t> widths = model.ffn_widths();
+  int64_t multiple = default_width_multiple(model, widths.front());
+  if (self.allocate != "adaptive") return multiple;
+  const auto divides = [&](int64_t width) { return width % multiple == 0; };
+  while (!std::all_of(widths.begin(), widths.end(), divides)) --multiple;  // 1 does
+  return multiple;
+}
+
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open) {
   const auto layers = static_cast<int64_t>(open.model.layers.size());
   ShrinkPlan plan;
-  plan.widths = kept_widths(open.model, selection.ratio.value_or(0), selection.width_multiple);
+  const int64_t multiple = self.allocate == "adaptive" ? width_multiple(self, selection, open.model) : selection.width_multiple;
+  plan.widths = kept_widths(open.model, selection.ratio.value_or(0), multiple);
   if (self.heads > 0) plan.kv_groups = kept_groups_of_layers(self.heads, open.model);
   if (self.layers == 0) return plan;
   if (!open.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open.model.keys.layers_fixed);
@@ -253,12 +290,13 @@ Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
   const bool measures = needs_engine(options) && options.moments.empty();  // else the moments' own words say on what
   if (!options.moments.empty()) json["calibration"] = "moments";
   if (measures) {
-    if (!is_text_file(options)) json["own_text"] = own_text_sequences(options, open);
+    json["own_text"] = own_text_sequences(options, open);
     json["tokens"] = options.tokens;
     if (options.calibration == "own-text") json["temperature"] = options.temperature;
     json["weighting"] = options.weighting == "plain" ? "plain" : "loss";
     if (options.weighting != "plain") json["loss_tokens"] = options.sensitivity_tokens;
   }
+  if (!measures && needs_engine(options)) json["weighting"] = options.weighting == "plain" ? "plain" : "loss";
   json["refit"] = refit;
   if (refit == "sequential") {
     json["feedback"] = options.feedback;

@@ -65,7 +65,7 @@ void print_sizes(const SizeChange& change, const OpenModel& open, const std::vec
 
 void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change) {
   if (!selection.ratio) return;
-  const int64_t multiple = selection.width_multiple == 0 ? default_width_multiple(model.ffn_widths().front()) : selection.width_multiple;
+  const int64_t multiple = selection.width_multiple == 0 ? default_width_multiple(model, model.ffn_widths().front()) : selection.width_multiple;
   fmt::print("  {:<16} {} of the FFN asked, {} reached (the width is rounded to a multiple of {}; see --width-multiple)\n", "ratio",
              format_percent(*selection.ratio), format_percent(change.ffn_ratio_reached()), multiple);
 }

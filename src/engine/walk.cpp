@@ -12,7 +12,8 @@ double KlProbe::mean_kl(std::span<const ProbeChange> changes) {
   double sum = 0;
   const std::vector<float> values = kl(changes);
   for (float value : values) sum += static_cast<double>(value);
-  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+  PRUNENET_CHECK(!values.empty());
+  return sum / static_cast<double>(values.size());
 }
 
 namespace {

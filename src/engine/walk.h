@@ -105,7 +105,7 @@ class KlProbe {
  public:
   virtual ~KlProbe() = default;
   virtual std::vector<float> kl(std::span<const ProbeChange> changes) = 0;
-  /// Mean of kl(changes).
+  /// Mean of kl(changes); the text must predict something.
   double mean_kl(std::span<const ProbeChange> changes);
 };
 

@@ -252,6 +252,7 @@ void TorchEngine::sensitivities(std::span<const std::vector<TokenId>> sequences,
 
 std::unique_ptr<KlProbe> TorchEngine::open_probe(std::span<const std::vector<TokenId>> sequences) {
   require_sequences(sequences, 2);
+  if (sequences.empty()) fail(ErrorCode::kBadOption, where_, "there is no text to measure changes on");
   return guarded(where_, [&] { return std::make_unique<TorchProbe>(*this, sequences); });
 }
 

@@ -5,10 +5,16 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/deci.h"
 
 namespace prunenet {
 
 int64_t default_width_multiple(int64_t width) { return width >= 4096 ? 256 : width >= 32 ? 32 : 1; }
+
+int64_t default_width_multiple(const ModelDescription& model, int64_t width) {
+  if (model.keys.per_layer && width >= kDeciWidthMultiple) return kDeciWidthMultiple;
+  return default_width_multiple(width);
+}
 
 int64_t kept_width(int64_t width, double ratio, int64_t multiple) {
   if (!(ratio >= 0 && ratio < 1)) {
@@ -27,7 +33,7 @@ int64_t kept_width(int64_t width, double ratio, int64_t multiple) {
 std::vector<int64_t> kept_widths(const ModelDescription& model, double ratio, int64_t multiple) {
   std::vector<int64_t> widths;
   for (int64_t width : model.ffn_widths()) {
-    widths.push_back(kept_width(width, ratio, multiple == 0 ? default_width_multiple(width) : multiple));
+    widths.push_back(kept_width(width, ratio, multiple == 0 ? default_width_multiple(model, width) : multiple));
   }
   return widths;
 }

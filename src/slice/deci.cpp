@@ -33,7 +33,7 @@ void require_deci_can_state(const ModelDescription& model, const std::vector<Lay
     if (layers[i].width % kDeciWidthMultiple != 0) {
       fail(ErrorCode::kBadOption, where,
            "layer {} keeps {} neurons, and the DeciLM layout, in which layers have widths of their own, states only "
-           "multiples of {}: choose widths so (--width-multiple {}), or fill up with zero neurons to one width (--pad)",
+           "multiples of {}: choose widths so (--width-multiple {})",
            kept[i], layers[i].width, kDeciWidthMultiple, kDeciWidthMultiple);
     }
     if (layers[i].heads != layers.front().heads) {
