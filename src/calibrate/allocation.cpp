@@ -95,9 +95,10 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   const Sensitivities& sensitivities = pruner.sensitivities();
   std::unique_ptr<KlProbe> probe;
   if (options.curves == CurveKind::kKl) {
+    Engine& engine = pruner.engine("measuring KL");
     const auto text = first_tokens(pruner.text(), options.probe_tokens);
     if (text.empty()) fail(ErrorCode::kBadOption, "calibration", "holds no text that KL could be measured on: use curves of error");
-    probe = pruner.engine("measuring KL").open_probe(text);
+    probe = engine.open_probe(text);
   }
   const auto source = pruner.dense_moments();
 

@@ -143,13 +143,12 @@ TEST_F(AdaptiveTest, MeasuredCurvesNeedAnEngine) {
   test::expect_error(ErrorCode::kBadOption, {"run the model"}, [&] { adaptive_widths(*pruner, {20, 20, 20}, {}); });
 }
 
-// The greatest multiple is all that such a layer can keep.
-TEST_F(AdaptiveTest, AMultipleThatDoesNotDivideTheWidth) {
+TEST_F(AdaptiveTest, AMultipleThatDoesNotDivideTheWidthIsRefused) {
   AdaptiveOptions options;
   options.curves = CurveKind::kError;
   options.width_multiple = 12;
-  const AdaptiveWidths adaptive = adaptive_widths(*pruner, {24, 24, 24}, options);
-  for (const int64_t width : adaptive.widths) EXPECT_TRUE(width == 12 || width == 24) << width;
+  test::expect_error(ErrorCode::kBadOption, {"--width-multiple", "12", "32", "layer 0"},
+                     [&] { adaptive_widths(*pruner, {24, 24, 24}, options); });
 }
 
 }  // namespace

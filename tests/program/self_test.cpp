@@ -176,6 +176,50 @@ TEST_F(Self, MomentsAreMeasuredOnceAndServeEveryRatio) {
                   .is_number());
 }
 
+// A run that fills the folder and one that finds it are equal commands.
+TEST_F(Self, FillingMomentsAndFindingThemGiveTheSameBytes) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words options = kThird + Words{"--own-text", "8", "--tokens", "32", "--moments", root() / "m"};
+  prune_to("a", options);
+  prune_to("b", options);
+  expect_same("a", "b");
+  refuse(kThird + Words{"--own-text", "9", "--tokens", "32", "--moments", root() / "m"},
+         {"/m", "8 sequences", "9 sequences"});
+  refuse(kThird + Words{"--calibration", "gaussian", "--moments", root() / "m"}, {"/m", "Gaussian"});
+}
+
+TEST_F(Self, MomentsWithoutATextMeasureNoCurves) {
+  PRUNENET_REQUIRE_RUNTIME();
+  prune_to("a", kThird + Words{"--calibration", "gaussian", "--moments", root() / "m"});
+  refuse(kThird + Words{"--moments", root() / "m", "--allocate", "adaptive", "--pad"}, {"no text", "KL"});
+  prune_to("b", kThird + Words{"--moments", root() / "m", "--allocate", "adaptive", "--curves", "error", "--pad"});
+}
+
+// Where even the narrowest FFN is too much, heads make room.
+TEST_F(Self, MixesThatNeedHeadsAreFound) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Json json = prune_of(kDemo, "mix", Words{"--ratio-total", "0.65", "--width-multiple", "64", "--check", "1"} + kLittle);
+  EXPECT_GE(json["total_ratio_reached"].get<double>(), 0.65);
+  bool with_both = false;
+  for (const Json& mix : json["calibration"]["mixes"])
+    with_both = with_both || (mix["layers"] == 1 && mix["kv_groups"] == 1);
+  EXPECT_TRUE(with_both) << json["calibration"]["mixes"];
+}
+
+TEST_F(Self, PlanCountsWhatPruneRemoves) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words cut{"--ratio", "0.3", "--heads", "0.5", "--layers", "2"};
+  const Json planned = prunenet_json(Words{"plan", kDemo, "--quiet"} + cut);
+  const Json pruned = prune_of(kDemo, "cut", cut + kLittle + Words{"--check", "0"});
+  const Json by_mask = prunenet_json({"plan", kDemo, "--quiet", "--mask", root() / "cut" / "prunenet.json"});
+  for (const char* key : {"params_after", "bytes_after", "flops_per_token_after", "kept_widths"})
+    EXPECT_EQ(planned[key], pruned[key]) << key;
+  EXPECT_EQ(by_mask["params_after"], pruned["params_after"]);
+  EXPECT_EQ(pruned["kept_widths"].size(), 3u) << "of the layers that stay";
+  const Json artefact = Json::parse(read_bytes(root() / "cut" / "prunenet.json"));
+  EXPECT_EQ(artefact["options"]["dtype"], "f32");
+}
+
 TEST_F(Self, MomentsOfAnotherModelAreRefused) {
   const fs::path moments = root() / "moments";
   prune_to("first", {"--ratio", "0.5", "--calibration", "gaussian", "--moments", moments});
@@ -266,7 +310,7 @@ TEST_F(Self, TheRatioOfAllParametersIsReached) {
     EXPECT_NEAR(mixes[0]["total_ratio"].get<double>(), json["total_ratio_reached"].get<double>(), 1e-12);
     EXPECT_NE(mixes[0]["kl_nats"], json["kl_nats"]) << "what it was chosen by is not what it is reported on";
   }
-  refuse(Words{"--ratio-total", "0.999"} + kLittle, {"--ratio-total", "no FFN neurons"});
+  refuse(Words{"--ratio-total", "0.999"} + kLittle, {"--ratio-total", "no mix"});
   refuse(Words{"--ratio-total", "0"} + kLittle, {"--ratio-total"});
 }
 
@@ -398,7 +442,7 @@ TEST_F(Self, FewTokensAreWarnedOfWithTheirNumber) {
   const RunResult result = run_prunenet({"prune", model(), "-o", out(), "--ratio", "0.5", "--own-text", "1", "--tokens",
                                          "12", "--check", "1", "--json", "--quiet", "--threads", "1"});
   ASSERT_EQ(result.status, 0) << result.err;
-  EXPECT_NE(result.err.find("warning: 12 tokens are few for 64 inputs of layer 0's FFN"), std::string::npos)
+  EXPECT_NE(result.err.find("warning: 12 tokens are few for 64 neurons"), std::string::npos)
       << result.err;
   EXPECT_NE(result.err.find("more --own-text or --tokens would help"), std::string::npos) << result.err;
   EXPECT_TRUE(std::isfinite(Json::parse(result.out)["kl_nats"].get<double>()));
@@ -494,7 +538,9 @@ TEST_F(Self, ContradictionsAreWrongUsageAndNamed) {
       {{"--calibration", "gaussian", "--refit", "sequential"}, {"--refit", "gaussian"}},
       {{"--calibration", "gaussian", "--weighting", "loss"}, {"--weighting", "gaussian"}},
       {{"--calibration", "gaussian", "--allocate", "adaptive"}, {"--allocate", "--curves error"}},
-      {{"--calibration", "text.txt", "--own-text", "4"}, {"--own-text"}},
+      {{"--neuron-steps", "0", "--neuron-iterations", "5"}, {"--neuron-iterations", "--neuron-steps"}},
+      {{"--calibration", "gaussian", "--neuron-iterations", "5"}, {"--neuron-iterations", "gaussian"}},
+      {{"--moments", "m", "--neuron-steps", "1"}, {"--neuron-steps", "--moments"}},
       {{"--calibration", "random-tokens", "--temperature", "2"}, {"--temperature", "own text"}},
       {{"--refit", "one-shot", "--feedback", "1"}, {"--feedback", "sequential"}},
       {{"--no-refit", "--keep-output"}, {"--keep-output", "sequential"}},

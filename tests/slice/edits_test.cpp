@@ -358,7 +358,7 @@ TEST_F(DeciEdits, ConfigKeyByKey) {
 TEST_F(DeciEdits, WhatTheLayoutCannotStateIsRefused) {
   open();
   Edits edits{.mask = {.kept = {first(256), first(300), first(512)}}, .layout = SliceLayout::kDeci};
-  refused(edits, ErrorCode::kBadOption, {"layer 1", "300", "multiples of 256", "--width-multiple 256", "--pad"});
+  refused(edits, ErrorCode::kBadOption, {"layer 1", "300", "multiples of 256", "--width-multiple 256"});
   edits.mask.dropped_layers = {1};
   EXPECT_NO_THROW(plan(edits));
   EXPECT_EQ(plan(edits).notes.size(), 1u);
