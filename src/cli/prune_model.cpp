@@ -145,14 +145,14 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
          "zero neurons to one width (--pad), or choose --allocate uniform", open.model.family);
   }
   if (self.allocate == "adaptive" && !self.pad) {
-    const int64_t said = options.selection.width_multiple;
-    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model, open.model.layers.front().ffn.neurons.width);
+    const int64_t said = options.selection.width_multiple, width = open.model.layers.front().ffn.neurons.width;
+    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model, width);
     if (multiple % kDeciWidthMultiple != 0) {
       fail(ErrorCode::kBadOption, "--allocate",
            "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
-           "multiples of {}, and widths are multiples of {}: choose --width-multiple {}, or fill up with zero neurons to "
-           "one width (--pad)",
-           kDeciWidthMultiple, multiple, kDeciWidthMultiple);
+           "multiples of {}, and widths are multiples of {}: {}fill up with zero neurons to one width (--pad)",
+           kDeciWidthMultiple, multiple,
+           width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
     }
   }
   const bool begins = open.model.bos || !open.model.eos.empty();
