@@ -103,6 +103,7 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   const auto source = pruner.dense_moments();
 
   AdaptiveWidths result;
+  result.width_multiple = multiple;
   int64_t budget = 0;
   pruner.progress().begin("measuring how much each layer can lose", static_cast<double>(layers));
   for (int64_t layer = 0; layer < layers; ++layer) {

@@ -26,6 +26,7 @@ struct AdaptiveOptions {
 struct AdaptiveWidths {
   std::vector<int64_t> widths;
   std::vector<LayerCurve> curves;
+  int64_t width_multiple = 1;
   double cost = 0, uniform_cost = 0;  // sums of the curves at these widths, and at uniform ones
   bool exact = true;
 };

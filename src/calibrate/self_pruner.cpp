@@ -90,7 +90,7 @@ std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences, int6
   OwnTextOptions own;
   own.sequences = sequences;
   own.first_sequence = first;
-  own.tokens = options_.tokens;
+  own.tokens = model_.max_context > 0 ? std::min(kFreshTokens, model_.max_context) : kFreshTokens;
   own.seed = options_.seed;
   own.batch = options_.batch;
   return sample_own_text(engine("own text"), model_, own, progress_);

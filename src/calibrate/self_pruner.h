@@ -53,8 +53,9 @@ class SelfPruner {
 
   /// The text, made on the first call: what is fitted. Empty for Gaussian inputs.
   const std::vector<std::vector<TokenId>>& text();
-  /// Own text of the same sizes that nothing was fitted to: `sequences` of them from number `first` of the seed on. From 0
-  /// they are those that compare makes.
+  /// Own text that nothing was fitted to: `sequences` of kFreshTokens ids (or as many as the context holds) from number
+  /// `first` of the seed on. From 0 they are those that compare makes. Its length is not that of the calibration: who fits to
+  /// the first words of texts is to be judged by whole ones.
   std::vector<std::vector<TokenId>> fresh_text(int64_t sequences, int64_t first = 0);
   /// What the loss feels, measured on the first call; empty where it is not to be weighed.
   const Sensitivities& sensitivities();

@@ -32,6 +32,8 @@ Matrix<float> weighed(std::optional<Matrix<float>> sensitivity, double share, in
   return std::move(*sensitivity);
 }
 
+constexpr double kShareOfAttention = 0.15;  // of a layer's time, roughly
+
 class Shrinker {
  public:
   Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkOptions& options,
@@ -182,18 +184,20 @@ ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model
   PRUNENET_CHECK(static_cast<int64_t>(plan.widths.size()) == layers);
   PRUNENET_CHECK(plan.kv_groups.empty() || static_cast<int64_t>(plan.kv_groups.size()) == layers);
   Shrinker shrinker(checkpoint, model, options, source, sensitivities, changed);
-  progress.begin("choosing and refitting", static_cast<double>(layers));
+  progress.begin(options.refit ? "choosing and refitting" : "choosing", static_cast<double>(layers));
   for (int64_t layer = 0; layer < layers; ++layer) {
     throw_if_cancelled();
     const auto l = static_cast<size_t>(layer);
     if (std::binary_search(plan.dropped_layers.begin(), plan.dropped_layers.end(), layer)) {
       shrinker.drop(layer);
+      progress.advance(1);
     } else {
       const int64_t groups = model.layers[l].attention.kv_groups.width;
       shrinker.visit(layer, Site::kAttention, plan.kv_groups.empty() ? groups : plan.kv_groups[l]);
+      progress.advance(kShareOfAttention);
       shrinker.visit(layer, Site::kFfn, plan.widths[l]);
+      progress.advance(1 - kShareOfAttention);
     }
-    progress.advance(1);
   }
   ShrinkOutcome outcome;
   outcome.kl_on_own = source.finish();

@@ -125,7 +125,7 @@ class MethodComparison {
     std::vector<Row> rows;
     for (const MethodRow* method : methods) {
       throw_if_cancelled();
-      progress_.note(fmt::format("method {}: {}", method->name, method->words));
+      progress_.note(fmt::format("method {} of {}, {}: {}", rows.size() + 1, methods.size(), method->name, method->words));
       rows.push_back(measure(*method));
     }
     return rows;
@@ -248,8 +248,10 @@ Json rows_json(const std::vector<Row>& rows) {
 
 void print_rows(const CompareMethodsOptions& options, const OpenModel& open, const std::vector<Row>& rows, int64_t tokens,
                 const std::optional<double>& dense_on_file) {
-  fmt::print("{}: every method at the same size, on {} sequences of up to {} tokens of its own text, seed {}\n", open.name(),
-             options.own_text, tokens, options.seed);
+  const bool same = std::all_of(rows.begin(), rows.end(), [&](const Row& row) { return row.sizes.after.bytes == rows.front().sizes.after.bytes; });
+  const std::string asked = options.ratio ? format_percent(*options.ratio) + " of the FFNs" : format_percent(*options.ratio_total) + " of all parameters";
+  fmt::print("{}: {} asked, {}; on {} sequences of up to {} tokens of its own text, seed {}\n", open.name(), asked,
+             same ? "every method at the same size" : "the sizes differ (widths are rounded): see \"of all\"", options.own_text, tokens, options.seed);
   fmt::print("  {:<14} {:>8} {:>8} {:>9} {:>10} {:>10}{} {:>9} {:>8} {:>6}\n", "method", "of FFN", "of all", "KL", "agreement",
              "perplexity", dense_on_file ? "    on data" : "", "size", "time", "loads");
   for (const Row& row : rows) {
@@ -275,7 +277,8 @@ Report methods_report(const CompareMethodsOptions& options, const OpenModel& ope
   report.family = open.model.family;
   report.before_label = "dense";
   report.version = PRUNENET_VERSION;
-  report.options = {{"text", fmt::format("{} sequences of up to {} tokens of the model's own, seed {}", options.own_text, tokens,
+  report.options = {{"asked", options.ratio ? format_percent(*options.ratio) + " of the FFNs" : format_percent(*options.ratio_total) + " of all parameters"},
+                    {"text", fmt::format("{} sequences of up to {} tokens of the model's own, seed {}", options.own_text, tokens,
                                          options.seed)},
                     {"arithmetic", engine_words(options)}};
   for (const Row& row : rows) {

@@ -63,9 +63,10 @@ MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folde
 namespace {
 
 // Self-calibrated pruning: passes of the text through the model, and what is done with the moments of each layer.
-void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std::vector<int64_t>& widths,
-                   const MachineSpeed& speed, CostEstimate& cost) {
-  const bool runs = needs_engine(self);
+void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const EngineVerbOptions& engine,
+                   const std::vector<int64_t>& widths, const MachineSpeed& speed, CostEstimate& cost) {
+  const bool is_measured = !self.moments.empty() && std::filesystem::exists(self.moments);
+  const bool runs = needs_engine(self) && !(is_measured && resolved_refit(self) != "sequential");
   const bool sequential = resolved_refit(self) == "sequential";
   const double flops = static_cast<double>(open.size().flops_per_token), d = static_cast<double>(open.model.hidden);
   double tokens = 4096, operations = 0, largest = 0, states = 0;
@@ -87,11 +88,11 @@ void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std
   const auto steps = runs ? static_cast<double>(neuron_steps(self, open)) : 0.0;
   for (size_t i = 0; i < widths.size(); ++i) {
     const double f = static_cast<double>(open.model.layers[i].ffn.neurons.width), k = static_cast<double>(widths[i]);
-    operations += f * f * tokens + 2 * d * f * tokens;                        // moments and cross moments
+    if (!is_measured) operations += f * f * tokens + 2 * d * f * tokens;      // moments and cross moments
     operations += f * f * f + d * f * f + 3 * f * f * (f - k);                // elimination
     operations += k * k * k / 3 + 4 * d * k * k;                              // refit
     operations += steps * (static_cast<double>(self.neuron_iterations) + 2) * 16 * k * d * tokens;
-    if (!runs) operations += 6 * f * d * tokens;
+    if (!needs_engine(self) && !is_measured) operations += 6 * f * d * tokens;
     largest = std::max(largest, 4 * (2 * f * f + 4 * d * f));
   }
   cost.training_s = operations / speed.flops_per_s;
@@ -99,14 +100,17 @@ void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const std
   const double widest = widths.empty() ? 0 : static_cast<double>(*std::max_element(widths.begin(), widths.end()));
   const double walk = 7 * 4 * tokens * d + std::min(4 * tokens * 1.4 * widest, 1.1e9) +
                       (steps > 0 ? std::min(4 * tokens * (2 * d + 3 * widest), 2.1e9) + 60 * widest * d : 0);
-  cost.peak_bytes += std::max(largest + walk * (runs ? 1 : 0), states) + (runs ? static_cast<double>(open.size().bytes) + 250e6 : 0);
+  // Weights that are stored as they are computed with lie in the mapping; others are converted. Streaming holds a layer.
+  const double number = engine.dtype == "bf16" ? 2 : 4;
+  const double weights = number * static_cast<double>(open.size().params) / (engine.stream ? std::max(1.0, layers) : 1.0);
+  cost.peak_bytes += std::max(largest + walk * (runs ? 1 : 0), states) + (runs ? weights + 250e6 : 0);
 }
 
 }  // namespace
 
 CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const SelfVerbOptions* self, const std::vector<int64_t>& widths, const SizeChange& change,
-                           const MachineSpeed& speed) {
+                           const SelfVerbOptions* self, const EngineVerbOptions& engine,
+                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed) {
   CostEstimate cost;
   uint64_t largest = 0;
   for (const auto& entry : open.checkpoint.tensors()) largest = std::max(largest, entry.stored.spec.size_bytes());
@@ -114,7 +118,7 @@ CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& select
   cost.writing_s = static_cast<double>(change.after.bytes) / speed.write_bytes_per_s +
                    2 * static_cast<double>(change.before.bytes) / speed.memory_bytes_per_s;
   const bool policy = selection.mask.empty() && selection.method == "prunenet";
-  if (self != nullptr) estimate_self(open, *self, widths, speed, cost);
+  if (self != nullptr) estimate_self(open, *self, engine, widths, speed, cost);
   if (!policy) return cost;
 
   const double element = uses_f64(training, open.model) ? 8 : 4;

@@ -23,7 +23,7 @@ struct CostEstimate {
 };
 /// `self`: the options of --method self; null for the others.
 CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const SelfVerbOptions* self, const std::vector<int64_t>& widths, const SizeChange& change,
-                           const MachineSpeed& speed);
+                           const SelfVerbOptions* self, const EngineVerbOptions& engine,
+                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed);
 
 }  // namespace prunenet::cli

@@ -10,7 +10,7 @@
 namespace prunenet::cli {
 namespace {
 
-struct PlanOptions : CommonOptions {
+struct PlanOptions : EngineVerbOptions {
   std::string model, output;
   SelectionOptions selection;
   TrainingOptions training;
@@ -41,7 +41,7 @@ void plan(const PlanOptions& options) {
   const auto where = options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
   const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
   const CostEstimate cost = estimate_cost(open, options.selection, options.training,
-                                          options.is_self() ? &options.self : nullptr, widths, change, speed);
+                                          options.is_self() ? &options.self : nullptr, options, widths, change, speed);
   if (options.json) {
     Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
     json.update(size_json(change));
@@ -74,7 +74,7 @@ void add_plan(CLI::App& program, Action& action) {
   add_self_options(*verb, options->self);
   add_training_options(*verb, options->training);
   verb->add_option("-o,--output", options->output, "Where the output would go: its disk's speed is measured");
-  add_common_options(*verb, *options, true);
+  add_engine_choices(*verb, *options);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
   verb->callback([options, &action] {
     check_self_options(*options->selection.verb, options->self, options->is_self());

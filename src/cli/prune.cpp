@@ -95,8 +95,19 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   print_sizes(outcome.sizes, open, outcome.left_widths);
   const bool rounded_alone = outcome.choice.mask.dropped_layers.empty() && !options.self.pad;
   if (rounded_alone) print_ratio(options.selection, open.model, outcome.sizes);
+  if (options.self.ratio_total) {
+    fmt::print("  {:<16} {} of all parameters asked, {} reached (widths are multiples of {}; a smaller --width-multiple comes closer)\n",
+               "ratio", format_percent(*options.self.ratio_total), format_percent(outcome.sizes.total_ratio_reached()),
+               width_multiple(options.self, options.selection, open.model));
+  }
   if (options.self.pad) {
-    fmt::print("  {:<16} layers keep different numbers of neurons, filled up with zero neurons to the widest\n", "padded");
+    int64_t kept = 0, before = 0;
+    for (const auto& rows : outcome.choice.mask.kept) kept += static_cast<int64_t>(rows.size());
+    for (int64_t width : open.model.ffn_widths()) before += width;
+    fmt::print("  {:<16} {} of the neurons are gone; zero neurons fill the layers up to the widest, so the files are {} smaller in their "
+               "FFNs. At that size a uniform --ratio {:.2g} may well lose less: compare the two\n", "padded",
+               format_percent(1 - static_cast<double>(kept) / static_cast<double>(before)),
+               format_percent(outcome.sizes.ffn_ratio_reached()), outcome.sizes.ffn_ratio_reached());
   }
   if (outcome.self) print_self(*outcome.self, open.model);
   if (!outcome.spectra.empty()) {

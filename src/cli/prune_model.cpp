@@ -12,8 +12,6 @@
 #include "cli/format.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
-#include "model/deci.h"
-#include "selection/budget.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -138,22 +136,6 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
     if (is_within(moments, resolved_path(open.checkpoint.folder())))
       fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
     if (!std::filesystem::exists(moments)) const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
-  }
-  if (self.allocate == "adaptive" && !self.pad && !open.model.keys.deci_refused.empty()) {
-    fail(ErrorCode::kUnsupported, "--allocate",
-         "adaptive gives every layer a width of its own, and the config.json of a {} model states one for all: fill up with "
-         "zero neurons to one width (--pad), or choose --allocate uniform", open.model.family);
-  }
-  if (self.allocate == "adaptive" && !self.pad) {
-    const int64_t said = options.selection.width_multiple, width = open.model.layers.front().ffn.neurons.width;
-    const int64_t multiple = said > 0 ? said : default_width_multiple(open.model, width);
-    if (multiple % kDeciWidthMultiple != 0) {
-      fail(ErrorCode::kBadOption, "--allocate",
-           "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
-           "multiples of {}, and widths are multiples of {}: {}fill up with zero neurons to one width (--pad)",
-           kDeciWidthMultiple, multiple,
-           width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
-    }
   }
   const bool begins = open.model.bos || !open.model.eos.empty();
   const bool measures = self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;

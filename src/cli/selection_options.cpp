@@ -61,7 +61,8 @@ void add_budget_options(CLI::App& verb, SelectionOptions& options) {
   options.verb = &verb;
   verb.add_option("--ratio", options.ratio, "Share of FFN neurons to remove, 0 to below 1");
   verb.add_option("--width-multiple", options.width_multiple,
-                  "Round the kept width to a multiple of this; 0: 256 for widths of 4096 and more, else 32")
+                  "Round the kept width to a multiple of this; 0: 256 for widths of 4096 and more, else 32; with "
+                  "--allocate adaptive the largest number below that divides the widths")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   verb.add_option("--seed", options.seed, "Seed of every random draw")->capture_default_str()->check(whole_number());
@@ -106,7 +107,7 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
     refuse(verb, {"--ratio", "--width-multiple"}, "the mask decides the width; it does not go with --mask");
     refuse(verb, {"--method", "--policy", "--select"}, "the mask chooses the neurons; it does not go with --mask");
   } else if (!options.ratio && !other_cuts) {
-    fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3");
+    fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3 (or, with --method self, --ratio-total, --heads or --layers)");
   }
   if (!by_policy) {
     refuse(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));

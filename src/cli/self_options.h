@@ -44,6 +44,7 @@ struct SelfRun {
   std::unique_ptr<ChangedModel> changed;
   ShrinkOutcome outcome;
   std::string calibration;               // in words
+  bool refits = true;
   std::optional<double> fresh_kl;        // KL(dense || pruned) on own text that nothing was fitted to
   int64_t fresh_sequences = 0;
   std::vector<double> layer_kl;          // of each layer alone; where a report asked for it
@@ -64,6 +65,8 @@ struct SelfRequest {
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
 /// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be chosen).
 /// Throws kUnsupported, kBadOption where the model cannot lose that.
+/// Where layers are to share the loss: throws for widths that they cannot have.
+void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open);
 
 SelfRun run_self(const SelfRequest& request, Progress& progress);

@@ -106,8 +106,14 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
   for (const Site site : {Site::kAttention, Site::kFfn}) {
     const Sums sums = sums_of(run, site);
     if (sums.count == 0 || !(sums.energy > 0)) continue;
-    fmt::print("  {:<16} {} of what it should add {}, {} after the refit{}\n", std::string(site_name(site)) + " error",
-               format_percent(sums.before / sums.energy), sums.cut ? "when cut" : "before", format_percent(sums.after / sums.energy),
+    const std::string lost = sums.cut ? "lost by the cut" : "off because of the layers before";
+    const std::string name = site == Site::kFfn ? "FFN outputs" : "attention";
+    if (!run.refits) {
+      fmt::print("  {:<16} {} {}; nothing is refitted\n", name, format_percent(sums.before / sums.energy), lost);
+      continue;
+    }
+    fmt::print("  {:<16} {} {}, {} after the refit{}\n", name, format_percent(sums.before / sums.energy), lost,
+               format_percent(sums.after / sums.energy),
                sums.steps > 0 ? fmt::format(" (neurons too, {} Gauss-Newton step{})", sums.steps, sums.steps == 1 ? "" : "s") : "");
   }
   const auto& groups = run.changed->mask().kept_kv_groups;
@@ -121,8 +127,8 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
                fmt::join(run.changed->mask().dropped_layers, ", "));
   }
   if (run.adaptive) {
-    fmt::print("  {:<16} estimated cost {:.4f}, {:.4f} if all layers lost the same share\n", "adaptive", run.adaptive->cost,
-               run.adaptive->uniform_cost);
+    fmt::print("  {:<16} estimated cost {:.4f}, {:.4f} if all layers lost the same share; widths are multiples of {}\n", "adaptive",
+               run.adaptive->cost, run.adaptive->uniform_cost, run.adaptive->width_multiple);
   }
   if (run.mix) {
     fmt::print("  mixes tried (KL in nats a token):\n    {:>7} {:>9} {:>9} {:>8} {:>10} {:>9}\n", "layers", "KV groups", "width",
@@ -135,15 +141,25 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
                  candidate.kl ? fmt::format("{:.4f}", *candidate.kl) : "-");
     }
   }
+  if (!run.fresh_kl) {
+    fmt::print("  {:<16} not measured: prunenet compare does\n", "KL from dense");
+  }
   if (run.fresh_kl) {
     fmt::print("  {:<16} {:.4f} nats a token, on {} fresh sequences of its own text{}\n", "KL from dense", *run.fresh_kl,
                run.fresh_sequences,
                run.outcome.kl_on_own ? fmt::format(" ({:.4f} on what it was fitted to)", *run.outcome.kl_on_own) : "");
+    constexpr double kFar = 3, kWorthWords = 0.005;
+    if (run.outcome.kl_on_own && *run.fresh_kl > kWorthWords && *run.fresh_kl > kFar * *run.outcome.kl_on_own) {
+      fmt::print("  {:<16} fresh text costs {:.1f} times what the fitted text does: more text to calibrate on would help\n", "",
+                 *run.fresh_kl / *run.outcome.kl_on_own);
+    }
   }
 }
 
 void add_to_report(const SelfRun& run, Report& report) {
   report.options.emplace_back("measured on", run.calibration);
+  report.kl_nats = run.fresh_kl;
+  if (run.fresh_kl) report.kl_text = fmt::format("nats a token, on {} fresh sequences of its own text", run.fresh_sequences);
   if (run.fresh_kl) {
     report.options.emplace_back("KL from dense", fmt::format("{:.4f} nats a token, on {} fresh sequences of its own text",
                                                              *run.fresh_kl, run.fresh_sequences));

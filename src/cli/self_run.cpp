@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/self_options.h"
 #include "cli/text_windows.h"
+#include "model/deci.h"
 #include "selection/budget.h"
 #include "slice/slice.h"
 
@@ -51,6 +52,10 @@ SelfOptions pruner_options(const SelfRequest& request) {
     options.calibration = Calibration::kRandomTokens;
   } else if (self.calibration != "own-text") {
     options.calibration = Calibration::kGivenText;
+    if (!std::filesystem::exists(self.calibration)) {
+      fail(ErrorCode::kNotFound, "--calibration", "'{}' is no such file, and none of own-text, random-tokens and gaussian",
+           self.calibration);
+    }
     options.given = text_windows(open, self.calibration, options.tokens, options.sequences, "--calibration own-text");
   }
   return options;
@@ -90,6 +95,9 @@ class SelfRunner {
     }
     SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), std::move(options), *run_.scratch, progress_);
     run_.calibration = pruner.words();
+    run_.refits = pruner.shrink_options().refit;
+    if (said("--tokens") && self_.tokens > pruner.options().tokens)
+      progress_.note(fmt::format("--tokens {} is cut to the context, {}", self_.tokens, pruner.options().tokens));
     warn_of_few_tokens(pruner);
     if (self_.ratio_total) {
       find_best_mix(pruner);
@@ -265,11 +273,39 @@ int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& sele
   return multiple;
 }
 
+// Layers of their own widths must find a place in a config.json, and their units in the widths.
+void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model) {
+  const int64_t multiple = width_multiple(self, selection, model), width = model.ffn_widths().front();
+  if (!self.pad && !model.keys.deci_refused.empty()) {
+    fail(ErrorCode::kUnsupported, "--allocate",
+         "adaptive gives every layer a width of its own, and the config.json of {} models states one for all: fill up with zero "
+         "neurons to one width (--pad), or choose --allocate uniform", model.family);
+  }
+  if (!self.pad && multiple % kDeciWidthMultiple != 0) {
+    fail(ErrorCode::kBadOption, "--allocate",
+         "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in multiples of {}, "
+         "and widths are multiples of {}: {}fill up with zero neurons to one width (--pad)",
+         kDeciWidthMultiple, multiple,
+         width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
+  }
+  for (const int64_t w : model.ffn_widths()) {
+    if (w % multiple == 0) continue;
+    fail(ErrorCode::kBadOption, "--width-multiple", "is {}; to share the loss between layers it must divide their width, {}", multiple, w);
+  }
+}
+
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open) {
   const auto layers = static_cast<int64_t>(open.model.layers.size());
   ShrinkPlan plan;
+  if (self.allocate == "adaptive") require_adaptive_possible(self, selection, open.model);
   const int64_t multiple = self.allocate == "adaptive" ? width_multiple(self, selection, open.model) : selection.width_multiple;
-  plan.widths = kept_widths(open.model, selection.ratio.value_or(0), multiple);
+  const double ratio = selection.ratio.value_or(0);
+  plan.widths = kept_widths(open.model, ratio, multiple);
+  if (ratio > 0 && self.heads == 0 && self.layers == 0 && plan.widths == open.model.ffn_widths()) {
+    const int64_t step = width_multiple(self, selection, open.model), width = open.model.ffn_widths().front();
+    fail(ErrorCode::kBadOption, "--ratio", "{} of {} neurons rounds to none, as widths are multiples of {}: the least that can go is {:.3g}; "
+         "a smaller --width-multiple allows less", ratio, width, step, (static_cast<double>(step) / 2 + 1) / static_cast<double>(width));
+  }
   if (self.heads > 0) plan.kv_groups = kept_groups_of_layers(self.heads, open.model);
   if (self.layers == 0) return plan;
   if (!open.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open.model.keys.layers_fixed);

@@ -23,6 +23,7 @@ void TerminalProgress::begin(std::string_view stage, double total) {
   done_ = 0;
   watch_ = Stopwatch();
   next_draw_s_ = terminal_ ? kRedrawEvery_s : kLogEvery_s;
+  if (terminal_ && !quiet_) draw(0);  // the first unit may be long in coming
 }
 
 void TerminalProgress::advance(double units) {

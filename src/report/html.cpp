@@ -59,6 +59,7 @@ std::string layer_count(const std::vector<LayerReport>& layers) {
 
 std::string tiles(const Report& report) {
   std::string out;
+  if (report.kl_nats) out += tile("KL from " + escape_html(report.before_label), format_kl(*report.kl_nats), escape_html(report.kl_text));
   if (report.totals) {
     const Totals& t = *report.totals;
     out += total_tile(report, "Parameters", t.params_before, t.params_after, format_count);

@@ -115,6 +115,9 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> options;
   /// Whole-model numbers for the tiles at the top; without them only what the layers tell is shown.
   std::optional<Totals> totals;
+  /// Mean KL(before || after) a token, in nats, where it was measured, and on what: "on 32 fresh sequences of its own text".
+  std::optional<double> kl_nats = std::nullopt;
+  std::string kl_text = {};
   /// Shown in this order, one panel and one table row each.
   std::vector<LayerReport> layers;
   /// Training history of the policy, may be empty.

@@ -83,7 +83,7 @@ TEST_F(Self, EveryFamilyEndToEnd) {
     if (name == "phi3" || name == "gpt2" || name == "llama_bf16") {
       // What it measured of itself is what compare says with the same seed and sizes. Sums of f32 in another order.
       const double kl =
-          prunenet_json(small_run({"compare", dense, root() / name, "--own-text", "3", "--tokens", "32"}))["kl_nats"];
+          prunenet_json(small_run({"compare", dense, root() / name, "--own-text", "3"}))["kl_nats"];
       EXPECT_NEAR(json["kl_nats"].get<double>(), kl, 1e-7 + 1e-5 * kl);
     }
   }
@@ -91,17 +91,18 @@ TEST_F(Self, EveryFamilyEndToEnd) {
 
 TEST_F(Self, TheDemoModelByDefaultOptionsOfTheMethod) {
   PRUNENET_REQUIRE_RUNTIME();
-  const Json json = prune_of(kDemo, "one", kThird + kLittle + Words{"--check", "4", "--threads", "1"});
-  prune_of(kDemo, "two", kThird + kLittle + Words{"--check", "4", "--threads", "2"});
+  const Words text{"--own-text", "24", "--tokens", "256", "--neuron-steps", "1", "--neuron-iterations", "2", "--check", "4"};
+  const Json json = prune_of(kDemo, "one", kThird + text + Words{"--threads", "1"});
+  prune_of(kDemo, "two", kThird + text + Words{"--threads", "2"});
   expect_same("one", "two");
   EXPECT_FALSE(fs::exists(root() / "one" / "mask.json"));
   const double kl =
-      prunenet_json(small_run({"compare", kDemo, root() / "one", "--own-text", "4", "--tokens", "32"}))["kl_nats"];
+      prunenet_json(small_run({"compare", kDemo, root() / "one", "--own-text", "4"}))["kl_nats"];
   EXPECT_NEAR(json["kl_nats"].get<double>(), kl, 1e-7 + 1e-5 * kl);
   // The same neurons, cut by a random choice of as many, cost far more.
   prune_of(kDemo, "random", kThird + Words{"--method", "random"});
   const double random =
-      prunenet_json(small_run({"compare", kDemo, root() / "random", "--own-text", "4", "--tokens", "32"}))["kl_nats"];
+      prunenet_json(small_run({"compare", kDemo, root() / "random", "--own-text", "4"}))["kl_nats"];
   EXPECT_LT(3 * kl, random);
   // Its artefact is a mask: neurons that were refitted are then cut from the dense model.
   prune_of(kDemo, "by-mask", {"--mask", root() / "one" / "prunenet.json"});
@@ -253,7 +254,7 @@ TEST_F(Self, HeadsGoWhereTheFamilyCan) {
   EXPECT_EQ(after["heads"], Json({2, 2, 2}));
   EXPECT_EQ(after["ffn_widths"], Json({192, 192, 192})) << "without --ratio no neuron goes";
   const double kl = prunenet_json(
-      small_run({"compare", data / "golden" / "llama", out(), "--own-text", "2", "--tokens", "32"}))["kl_nats"];
+      small_run({"compare", data / "golden" / "llama", out(), "--own-text", "2"}))["kl_nats"];
   EXPECT_NEAR(json["kl_nats"].get<double>(), kl, 1e-7 + 1e-5 * kl);
 }
 
@@ -331,7 +332,7 @@ TEST_F(Self, AdaptiveWidthsArePaddedOrTheirOwn) {
   EXPECT_LE(kept, 64);
   EXPECT_EQ(after["ffn_widths"], Json({widest, widest}));
   const double kl =
-      prunenet_json(small_run({"compare", model(), root() / "padded", "--own-text", "2", "--tokens", "32"}))["kl_nats"];
+      prunenet_json(small_run({"compare", model(), root() / "padded", "--own-text", "2"}))["kl_nats"];
   EXPECT_NEAR(padded["kl_nats"].get<double>(), kl, 1e-7 + 1e-5 * kl);
   refuse(adaptive, {"--allocate", "DeciLM", "256", "--pad"});
   // Curves of error need no forward pass of their own, and budgets may be of bytes or operations.
