@@ -142,7 +142,7 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
     }
   }
   if (!run.fresh_kl) {
-    fmt::print("  {:<16} not measured: prunenet compare does\n", "KL from dense");
+    fmt::print("  {:<16} not measured, as the model was not run for it: prunenet compare does that\n", "KL from dense");
   }
   if (run.fresh_kl) {
     fmt::print("  {:<16} {:.4f} nats a token, on {} fresh sequences of its own text{}\n", "KL from dense", *run.fresh_kl,
