@@ -33,7 +33,8 @@ ScratchFile::~ScratchFile() {
 void ScratchFile::open() {
   descriptor_ = ::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (descriptor_ >= 0) return;
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) fail_errno(folder_.string(), "cannot make a scratch file");
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+    fail_errno(folder_.string(), "cannot make a scratch file");
   std::string name = (folder_ / ".prunenet-scratch-XXXXXX").string();
   descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
   if (descriptor_ < 0) fail_errno(folder_.string(), "cannot make a scratch file");

@@ -1,5 +1,5 @@
-// Results that wait for their place: a nameless file beside the output, which is gone with the process, whatever ends it.
-// For what is too large to keep in memory, a layer at a time.
+// Results that wait for their place: a nameless file beside the output, which is gone with the process, whatever ends
+// it. For what is too large to keep in memory, a layer at a time.
 #pragma once
 
 #include <cstddef>

@@ -81,23 +81,26 @@ double kl_of_width(SelfPruner& pruner, KlProbe& probe, int64_t layer, const Elim
 
 }  // namespace
 
-AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options) {
+AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform,
+                               const AdaptiveOptions& options) {
   const ModelDescription& model = pruner.model();
   const auto layers = static_cast<int64_t>(model.layers.size());
   const int64_t multiple = options.width_multiple;
   for (int64_t layer = 0; layer < layers; ++layer) {
     const int64_t width = model.layers[static_cast<size_t>(layer)].ffn.neurons.width;
     if (width % multiple == 0 && width / multiple <= kMostUnits) continue;
-    fail(ErrorCode::kBadOption, "--width-multiple",
-         "is {}; to share the loss between layers it must divide the {} neurons of layer {}, and not more than {} times",
-         multiple, width, layer, kMostUnits);
+    fail(
+        ErrorCode::kBadOption, "--width-multiple",
+        "is {}; to share the loss between layers it must divide the {} neurons of layer {}, and not more than {} times",
+        multiple, width, layer, kMostUnits);
   }
   const Sensitivities& sensitivities = pruner.sensitivities();
   std::unique_ptr<KlProbe> probe;
   if (options.curves == CurveKind::kKl) {
     Engine& engine = pruner.engine("measuring KL");
     const auto text = first_tokens(pruner.text(), options.probe_tokens);
-    if (text.empty()) fail(ErrorCode::kBadOption, "calibration", "holds no text that KL could be measured on: use curves of error");
+    if (text.empty())
+      fail(ErrorCode::kBadOption, "calibration", "holds no text that KL could be measured on: use curves of error");
     probe = engine.open_probe(text);
   }
   const auto source = pruner.dense_moments();
@@ -111,8 +114,8 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     const auto l = static_cast<size_t>(layer);
     const int64_t width = model.layers[l].ffn.neurons.width;
     const Moments moments = source->moments(layer, Site::kFfn).inputs;
-    const Elimination elimination = eliminate_site(pruner.checkpoint(), model, layer, Site::kFfn, moments, sensitivities,
-                                                   std::min(multiple, width), pruner.shrink_options());
+    const Elimination elimination = eliminate_site(pruner.checkpoint(), model, layer, Site::kFfn, moments,
+                                                   sensitivities, std::min(multiple, width), pruner.shrink_options());
     const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit);
     const double energy = elimination.energy > 0 ? elimination.energy : 1;
     LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
@@ -121,7 +124,8 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
       for (int64_t point = 1; point <= options.points; ++point) {
         // Closer together where little is removed: that is where most layers will end.
         const double removed = 0.9 * std::pow(static_cast<double>(point) / static_cast<double>(options.points), 1.5);
-        const auto count = std::max<int64_t>(1, static_cast<int64_t>(std::lround((1 - removed) * static_cast<double>(width))));
+        const auto count =
+            std::max<int64_t>(1, static_cast<int64_t>(std::lround((1 - removed) * static_cast<double>(width))));
         const int64_t gone = width - count;
         if (gone < 1 || gone > static_cast<int64_t>(elimination.error.size())) continue;
         kl.add(elimination.error[static_cast<size_t>(gone - 1)] / energy,

@@ -10,17 +10,17 @@
 
 namespace prunenet {
 
-/// kKl: KL(dense || dense with that layer cut), measured at a few widths and interpolated along the layer's error curve.
-/// kError: the error curve itself, relative to what the layer adds.
+/// kKl: KL(dense || dense with that layer cut), measured at a few widths and interpolated along the layer's error
+/// curve. kError: the error curve itself, relative to what the layer adds.
 enum class CurveKind { kKl, kError };
 enum class BudgetUnit { kParams, kBytes, kFlops };
 
 struct AdaptiveOptions {
   CurveKind curves = CurveKind::kKl;
   BudgetUnit unit = BudgetUnit::kParams;
-  int64_t width_multiple = 1;  // widths are multiples of it; it must divide every layer's width
-  int64_t points = 5;          // widths at which KL is measured
-  int64_t probe_tokens = 4096; // of text that KL is measured on
+  int64_t width_multiple = 1;   // widths are multiples of it; it must divide every layer's width
+  int64_t points = 5;           // widths at which KL is measured
+  int64_t probe_tokens = 4096;  // of text that KL is measured on
 };
 
 struct AdaptiveWidths {
@@ -31,9 +31,10 @@ struct AdaptiveWidths {
   bool exact = true;
 };
 
-/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption, before anything is
-/// measured, where the multiple does not divide a layer's width, and where KL is to be measured and there is no text. Cost:
-/// a walk through the dense model, an elimination a layer, and for kKl `points` refits and forward passes from that layer on.
+/// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption, before anything
+/// is measured, where the multiple does not divide a layer's width, and where KL is to be measured and there is no
+/// text. Cost: a walk through the dense model, an elimination a layer, and for kKl `points` refits and forward passes
+/// from that layer on.
 AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options);
 
 struct DroppedLayer {

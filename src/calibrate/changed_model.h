@@ -1,5 +1,5 @@
-// The model in the making: which neurons, KV groups and layers stay, and the matrices that were refitted, as they will be
-// stored. What slicing writes and what an engine can run beside the dense model.
+// The model in the making: which neurons, KV groups and layers stay, and the matrices that were refitted, as they will
+// be stored. What slicing writes and what an engine can run beside the dense model.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Neurons by the energy that they add to the residual stream for Gaussian inputs: E[h_i^2] |d_i|^2. A rule, with nothing
-// refitted, to compare with; unchanged when a neuron's matrices are rescaled against each other.
+// Neurons by the energy that they add to the residual stream for Gaussian inputs: E[h_i^2] |d_i|^2. A rule, with
+// nothing refitted, to compare with; unchanged when a neuron's matrices are rescaled against each other.
 #pragma once
 
 #include <memory>

@@ -32,7 +32,8 @@ class MixFinder {
     std::vector<MixCandidate> candidates = list();
     if (candidates.empty()) {
       fail(ErrorCode::kBadOption, "--ratio-total",
-           "is {}: no mix of neurons, heads and layers that leaves some of each removes that much", options_.total_ratio);
+           "is {}: no mix of neurons, heads and layers that leaves some of each removes that much",
+           options_.total_ratio);
     }
     judging_text_ = pruner_.fresh_text(options_.judging_sequences, kFirstJudgingSequence);
     order_layers(candidates);
@@ -67,7 +68,9 @@ class MixFinder {
   // The largest width that keeps within the budget; nothing where none does.
   std::optional<MixCandidate> candidate(int64_t layers_dropped, int64_t groups_removed) const {
     const int64_t step = options_.width_multiple;
-    const auto fits = [&](int64_t width) { return params_of(plan_of(layers_dropped, groups_removed, widths_of(width))) <= most_; };
+    const auto fits = [&](int64_t width) {
+      return params_of(plan_of(layers_dropped, groups_removed, widths_of(width))) <= most_;
+    };
     int64_t width = widest_;
     if (!fits(width)) {
       int64_t low = 0, high = widest_ / step + 1;  // low * step fits (or is none), high * step does not
@@ -171,7 +174,8 @@ class MixFinder {
   }
 
   Mix measure(std::vector<MixCandidate> candidates) {
-    const auto count = std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
+    const auto count =
+        std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
     Mix mix;
     double best = 0;
     for (size_t i = 0; i < count; ++i) {

@@ -22,12 +22,12 @@ struct MixCandidate {
 };
 
 struct MixOptions {
-  double total_ratio = 0;      // of all parameters, to be removed: at least
+  double total_ratio = 0;  // of all parameters, to be removed: at least
   int64_t width_multiple = 1;
-  int64_t measured = 3;        // candidates, by estimate, that are carried out and measured
-  int64_t max_layers = 0;      // layers that may go; 0: as many as the budget pays
-  int64_t judging_sequences = 32;  // of own text that nothing is fitted to and that no result is reported on: estimates and
-                                   // candidates are judged on it
+  int64_t measured = 3;            // candidates, by estimate, that are carried out and measured
+  int64_t max_layers = 0;          // layers that may go; 0: as many as the budget pays
+  int64_t judging_sequences = 32;  // of own text that nothing is fitted to and that no result is reported on: estimates
+                                   // and candidates are judged on it
   /// Parameters of the model after a mask (slice knows).
   std::function<int64_t(const Mask&)> params_after;
 };
@@ -39,9 +39,9 @@ struct Mix {
   ShrinkOutcome outcome;
 };
 
-/// Throws kBadOption, before anything is measured, where no mix reaches the ratio. Cost: a forward pass for every layer and
-/// layer dropped, a walk through the dense model with all that shrinking does for up to 10 single cuts, and `measured` whole
-/// runs.
+/// Throws kBadOption, before anything is measured, where no mix reaches the ratio. Cost: a forward pass for every layer
+/// and layer dropped, a walk through the dense model with all that shrinking does for up to 10 single cuts, and
+/// `measured` whole runs.
 Mix find_mix(SelfPruner& pruner, const MixOptions& options);
 
 }  // namespace prunenet

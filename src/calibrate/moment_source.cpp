@@ -17,7 +17,8 @@ class WalkSource final : public MomentSource {
   SiteMoments moments(int64_t layer, Site site) override { return walk_->measure(layer, site, target_); }
   bool knows(Site) const override { return true; }
   bool follows() const override { return target_.has_value(); }
-  std::optional<NeuronRefit> refit_neurons(int64_t layer, const SiteChange& start, NeuronRefitOptions options) override {
+  std::optional<NeuronRefit> refit_neurons(int64_t layer, const SiteChange& start,
+                                           NeuronRefitOptions options) override {
     options.target = target_.value_or(TargetOptions{0});
     return walk_->refit_neurons(layer, start, options);
   }
@@ -39,7 +40,8 @@ class WalkSource final : public MomentSource {
 
 class GaussianSource final : public MomentSource {
  public:
-  GaussianSource(const Checkpoint& checkpoint, const TransformerDescription& transformer, const GaussianOptions& options)
+  GaussianSource(const Checkpoint& checkpoint, const TransformerDescription& transformer,
+                 const GaussianOptions& options)
       : checkpoint_(checkpoint), transformer_(transformer), options_(options) {}
 
   SiteMoments moments(int64_t layer, Site) override {
@@ -71,7 +73,9 @@ class StoredSource final : public MomentSource {
 
 }  // namespace
 
-const char* map_name(Site site) { return site == Site::kAttention ? "output" : "down"; }
+const char* map_name(Site site) {
+  return site == Site::kAttention ? "output" : "down";
+}
 
 std::unique_ptr<MomentSource> following_source(Engine& engine, std::span<const std::vector<TokenId>> sequences,
                                                double feedback) {

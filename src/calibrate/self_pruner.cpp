@@ -37,8 +37,7 @@ Engine& SelfPruner::engine(const char* what) const {
 
 std::string words_of(const SelfOptions& options) {
   const auto counted = [&](const char* what) {
-    return fmt::format("{} sequences of up to {} {}, seed {}", options.sequences, options.tokens, what,
-                       options.seed);
+    return fmt::format("{} sequences of up to {} {}, seed {}", options.sequences, options.tokens, what, options.seed);
   };
   switch (options.calibration) {
     case Calibration::kOwnText:
@@ -141,8 +140,8 @@ ShrinkOutcome SelfPruner::shrink(const ShrinkPlan& plan, ChangedModel& changed) 
   const bool follows = options_.refit == RefitMode::kSequential;
   if (follows && text().empty())
     fail(ErrorCode::kBadOption, "calibration", "there is no text that a sequential refit could follow");
-  const auto source = follows ? following_source(engine("a sequential refit"), text(), options_.feedback)
-                              : dense_moments();
+  const auto source =
+      follows ? following_source(engine("a sequential refit"), text(), options_.feedback) : dense_moments();
   return prunenet::shrink(checkpoint_, model_, plan, shrink_options(), *source, weights, changed, progress_);
 }
 

@@ -1,6 +1,6 @@
-// Self-calibrated pruning, whole: the text, what the loss feels on it, how much each layer loses, the walk that chooses and
-// refits, and what it all cost on text that the model has not been fitted to. Each step is a file of this room; this one
-// says in which order they come and what they share.
+// Self-calibrated pruning, whole: the text, what the loss feels on it, how much each layer loses, the walk that chooses
+// and refits, and what it all cost on text that the model has not been fitted to. Each step is a file of this room;
+// this one says in which order they come and what they share.
 #pragma once
 
 #include <filesystem>
@@ -16,8 +16,8 @@ namespace prunenet {
 
 enum class Calibration { kOwnText, kRandomTokens, kGivenText, kGaussian, kStoredMoments };
 
-/// kSequential: layer after layer, on what the already pruned layers give. kOneShot: every layer on what the dense model
-/// gives. kNone: the kept weights stay as they were; the choice is as in kOneShot.
+/// kSequential: layer after layer, on what the already pruned layers give. kOneShot: every layer on what the dense
+/// model gives. kNone: the kept weights stay as they were; the choice is as in kOneShot.
 enum class RefitMode { kSequential, kOneShot, kNone };
 
 struct SelfOptions {
@@ -33,7 +33,7 @@ struct SelfOptions {
   RefitMode refit = RefitMode::kSequential;
   double feedback = 0.5;
   bool refit_attention = true;
-  int64_t neuron_steps = 3;            // see ShrinkOptions
+  int64_t neuron_steps = 3;  // see ShrinkOptions
   int64_t neuron_iterations = 10;
   bool weigh_by_loss = true;           // choose by what the loss feels; needs the engine
   int64_t sensitivity_tokens = 65536;  // that it is measured on, from the front of the text
@@ -54,8 +54,8 @@ class SelfPruner {
   /// The text, made on the first call: what is fitted. Empty for Gaussian inputs.
   const std::vector<std::vector<TokenId>>& text();
   /// Own text that nothing was fitted to: `sequences` of kFreshTokens ids (or as many as the context holds) from number
-  /// `first` of the seed on. From 0 they are those that compare makes. Its length is not that of the calibration: who fits to
-  /// the first words of texts is to be judged by whole ones.
+  /// `first` of the seed on. From 0 they are those that compare makes. Its length is not that of the calibration: who
+  /// fits to the first words of texts is to be judged by whole ones.
   std::vector<std::vector<TokenId>> fresh_text(int64_t sequences, int64_t first = 0);
   /// What the loss feels, measured on the first call; empty where it is not to be weighed.
   const Sensitivities& sensitivities();

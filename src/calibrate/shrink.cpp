@@ -55,8 +55,8 @@ class Shrinker {
   void visit(int64_t layer, Site site, int64_t kept_units) {
     const int64_t units = units_of(model_, layer, site);
     const bool cuts = kept_units < units;
-    const bool repairs = options_.refit && diverged_ && source_.follows() &&
-                         (site == Site::kFfn || options_.refit_attention);
+    const bool repairs =
+        options_.refit && diverged_ && source_.follows() && (site == Site::kFfn || options_.refit_attention);
     if (!cuts && !repairs) return;
     if (!source_.knows(site)) {
       fail(ErrorCode::kBadOption, fmt::format("layer {}", layer),
@@ -80,8 +80,8 @@ class Shrinker {
 
  private:
   void choose(int64_t layer, Site site, int64_t kept_units, const SiteMoments& moments, SiteOutcome& outcome) {
-    const Elimination elimination = eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_,
-                                                   kept_units, options_);
+    const Elimination elimination =
+        eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_, kept_units, options_);
     outcome.damping = elimination.damping;
     outcome.damping_raised += elimination.damping_raised;
     outcome.dead_units = elimination.dead_groups;
@@ -101,8 +101,7 @@ class Shrinker {
     refit_options.damping = options_.damping;
     refit_options.precision = options_.precision;
     const std::vector<int64_t> kept = changed_.kept_inputs(layer, site);
-    const Refit result =
-        prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options);
+    const Refit result = prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options);
     outcome.target_energy = result.target_energy;
     outcome.error_before = result.plain_error;
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;

@@ -1,5 +1,5 @@
-// Shrinking a model by what its own text says: layer by layer, measure, choose, refit. The order of the work and nothing
-// else; moments come from a MomentSource, choosing and refitting are the surgeon's.
+// Shrinking a model by what its own text says: layer by layer, measure, choose, refit. The order of the work and
+// nothing else; moments come from a MomentSource, choosing and refitting are the surgeon's.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +59,8 @@ struct ShrinkOutcome {
 
 /// Fills `changed`. `sensitivities` weigh the errors by which neurons and heads are chosen; empty: all alike. Throws
 /// kBadOption where the plan asks for heads that the source knows nothing of, kNonFinite (layer named). Cost: what the
-/// source costs, and for every layer what choosing and refitting do (eliminate.h, refit.h). Memory: one layer's moments.
+/// source costs, and for every layer what choosing and refitting do (eliminate.h, refit.h). Memory: one layer's
+/// moments.
 ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
                      const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
                      ChangedModel& changed, Progress& progress);

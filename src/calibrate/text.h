@@ -15,8 +15,8 @@ inline constexpr int64_t kFirstCalibrationSequence = int64_t{1} << 20;
 /// Ids of a sequence that models are judged on, and the default of compare.
 inline constexpr int64_t kFreshTokens = 256;
 
-/// Where a choice is made between whole results, it is made on these, so that the text that the chosen one is reported on
-/// had no part in it.
+/// Where a choice is made between whole results, it is made on these, so that the text that the chosen one is reported
+/// on had no part in it.
 inline constexpr int64_t kFirstJudgingSequence = int64_t{1} << 21;
 
 /// `sequences` texts of `tokens` ids: the first as in own text, the others uniform over the vocabulary. Draws are

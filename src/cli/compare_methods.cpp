@@ -114,7 +114,8 @@ class MethodComparison {
 
   std::vector<Row> run() {
     const std::vector<const MethodRow*> methods = chosen();
-    if (options_.ratio || ffn_ratio() < 1) kept_widths(open_.model, ffn_ratio(), options_.width_multiple);  // throws where it cannot be
+    if (options_.ratio || ffn_ratio() < 1)
+      kept_widths(open_.model, ffn_ratio(), options_.width_multiple);  // throws where it cannot be
     if (!options_.data.empty()) file_ = text_windows(open_, options_.data, tokens_, 0, "own text without --data");
     dense_ = open_engine(open_, options_, progress_);
     OwnTextOptions own;
@@ -125,7 +126,8 @@ class MethodComparison {
     std::vector<Row> rows;
     for (const MethodRow* method : methods) {
       throw_if_cancelled();
-      progress_.note(fmt::format("method {} of {}, {}: {}", rows.size() + 1, methods.size(), method->name, method->words));
+      progress_.note(
+          fmt::format("method {} of {}, {}: {}", rows.size() + 1, methods.size(), method->name, method->words));
       rows.push_back(measure(*method));
     }
     return rows;
@@ -153,8 +155,8 @@ class MethodComparison {
              name == "self-mix" ? "goes with --ratio-total" : "looks at gate matrices, and this model has none");
       }
       if (exceeds_ffn(*methods.back())) {
-        fail(ErrorCode::kBadOption, "--ratio-total", "is {}: more than {} can remove, which leaves all but FFN neurons alone",
-             *options_.ratio_total, name);
+        fail(ErrorCode::kBadOption, "--ratio-total",
+             "is {}: more than {} can remove, which leaves all but FFN neurons alone", *options_.ratio_total, name);
       }
     }
     if (!methods.empty()) return methods;
@@ -163,7 +165,8 @@ class MethodComparison {
       left_out = left_out || exceeds_ffn(method);
       if (!exceeds_ffn(method)) methods.push_back(&method);
     }
-    if (left_out) progress_.note("the FFNs alone hold less than is to go: methods that remove nothing else are left out");
+    if (left_out)
+      progress_.note("the FFNs alone hold less than is to go: methods that remove nothing else are left out");
     return methods;
   }
 
@@ -230,34 +233,40 @@ class MethodComparison {
 Json rows_json(const std::vector<Row>& rows) {
   Json json = Json::array();
   for (const Row& row : rows) {
-    json.push_back({{"method", row.method->name},
-                    {"ffn_ratio", row.sizes.ffn_ratio_reached()},
-                    {"total_ratio", row.sizes.total_ratio_reached()},
-                    {"kl_nats", row.divergence.kl_nats},
-                    {"kl_standard_error", row.divergence.kl_standard_error ? Json(*row.divergence.kl_standard_error) : Json()},
-                    {"top1_agreement", row.divergence.top1_agreement},
-                    {"perplexity", row.divergence.other_perplexity()},
-                    {"perplexity_on_data", row.file_perplexity ? Json(*row.file_perplexity) : Json()},
-                    {"bytes", row.sizes.after.bytes},
-                    {"elapsed_s", row.elapsed_s},
-                    {"needs_data", false},  // none of ours does; for whoever puts other methods beside them
-                    {"stock_loadable", row.loads}});
+    json.push_back(
+        {{"method", row.method->name},
+         {"ffn_ratio", row.sizes.ffn_ratio_reached()},
+         {"total_ratio", row.sizes.total_ratio_reached()},
+         {"kl_nats", row.divergence.kl_nats},
+         {"kl_standard_error", row.divergence.kl_standard_error ? Json(*row.divergence.kl_standard_error) : Json()},
+         {"top1_agreement", row.divergence.top1_agreement},
+         {"perplexity", row.divergence.other_perplexity()},
+         {"perplexity_on_data", row.file_perplexity ? Json(*row.file_perplexity) : Json()},
+         {"bytes", row.sizes.after.bytes},
+         {"elapsed_s", row.elapsed_s},
+         {"needs_data", false},  // none of ours does; for whoever puts other methods beside them
+         {"stock_loadable", row.loads}});
   }
   return json;
 }
 
-void print_rows(const CompareMethodsOptions& options, const OpenModel& open, const std::vector<Row>& rows, int64_t tokens,
-                const std::optional<double>& dense_on_file) {
-  const bool same = std::all_of(rows.begin(), rows.end(), [&](const Row& row) { return row.sizes.after.bytes == rows.front().sizes.after.bytes; });
-  const std::string asked = options.ratio ? format_percent(*options.ratio) + " of the FFNs" : format_percent(*options.ratio_total) + " of all parameters";
+void print_rows(const CompareMethodsOptions& options, const OpenModel& open, const std::vector<Row>& rows,
+                int64_t tokens, const std::optional<double>& dense_on_file) {
+  const bool same = std::all_of(rows.begin(), rows.end(), [&](const Row& row) {
+    return row.sizes.after.bytes == rows.front().sizes.after.bytes;
+  });
+  const std::string asked = options.ratio ? format_percent(*options.ratio) + " of the FFNs"
+                                          : format_percent(*options.ratio_total) + " of all parameters";
   fmt::print("{}: {} asked, {}; on {} sequences of up to {} tokens of its own text, seed {}\n", open.name(), asked,
-             same ? "every method at the same size" : "the sizes differ (widths are rounded): see \"of all\"", options.own_text, tokens, options.seed);
-  fmt::print("  {:<14} {:>8} {:>8} {:>9} {:>10} {:>10}{} {:>9} {:>8} {:>6}\n", "method", "of FFN", "of all", "KL", "agreement",
-             "perplexity", dense_on_file ? "    on data" : "", "size", "time", "loads");
+             same ? "every method at the same size" : "the sizes differ (widths are rounded): see \"of all\"",
+             options.own_text, tokens, options.seed);
+  fmt::print("  {:<14} {:>8} {:>8} {:>9} {:>10} {:>10}{} {:>9} {:>8} {:>6}\n", "method", "of FFN", "of all", "KL",
+             "agreement", "perplexity", dense_on_file ? "    on data" : "", "size", "time", "loads");
   for (const Row& row : rows) {
     fmt::print("  {:<14} {:>8} {:>8} {:>9.4f} {:>10} {:>10.4f}{} {:>9} {:>8} {:>6}\n", row.method->name,
-               "-" + format_percent(row.sizes.ffn_ratio_reached()), "-" + format_percent(row.sizes.total_ratio_reached()),
-               row.divergence.kl_nats, format_percent(row.divergence.top1_agreement), row.divergence.other_perplexity(),
+               "-" + format_percent(row.sizes.ffn_ratio_reached()),
+               "-" + format_percent(row.sizes.total_ratio_reached()), row.divergence.kl_nats,
+               format_percent(row.divergence.top1_agreement), row.divergence.other_perplexity(),
                row.file_perplexity ? fmt::format(" {:>10.4f}", *row.file_perplexity) : "",
                format_bytes(static_cast<double>(row.sizes.after.bytes)), format_duration(row.elapsed_s),
                row.loads ? "yes" : "no");
@@ -265,8 +274,10 @@ void print_rows(const CompareMethodsOptions& options, const OpenModel& open, con
   fmt::print("  {:<14} {:>8} {:>8} {:>9.4f} {:>10} {:>10.4f}{} {:>9}\n", "dense", "", "", 0.0, "",
              rows.front().divergence.dense_perplexity(), dense_on_file ? fmt::format(" {:>10.4f}", *dense_on_file) : "",
              format_bytes(static_cast<double>(open.size().bytes)));
-  fmt::print("KL is that from the dense model, in nats a token. No method reads any text but the model's own; \"loads\": in stock "
-             "programs.\n");
+  fmt::print(
+      "KL is that from the dense model, in nats a token. No method reads any text but the model's own; \"loads\": in "
+      "stock "
+      "programs.\n");
 }
 
 Report methods_report(const CompareMethodsOptions& options, const OpenModel& open, const std::vector<Row>& rows,
@@ -277,9 +288,10 @@ Report methods_report(const CompareMethodsOptions& options, const OpenModel& ope
   report.family = open.model.family;
   report.before_label = "dense";
   report.version = PRUNENET_VERSION;
-  report.options = {{"asked", options.ratio ? format_percent(*options.ratio) + " of the FFNs" : format_percent(*options.ratio_total) + " of all parameters"},
-                    {"text", fmt::format("{} sequences of up to {} tokens of the model's own, seed {}", options.own_text, tokens,
-                                         options.seed)},
+  report.options = {{"asked", options.ratio ? format_percent(*options.ratio) + " of the FFNs"
+                                            : format_percent(*options.ratio_total) + " of all parameters"},
+                    {"text", fmt::format("{} sequences of up to {} tokens of the model's own, seed {}",
+                                         options.own_text, tokens, options.seed)},
                     {"arithmetic", engine_words(options)}};
   for (const Row& row : rows) {
     MethodReport method;
@@ -326,10 +338,12 @@ void compare_methods(const CompareMethodsOptions& options) {
 
 void add_compare_methods(CLI::App& program, Action& action) {
   auto options = std::make_shared<CompareMethodsOptions>();
-  CLI::App* verb = program.add_subcommand("compare-methods", "Prune by every method to the same size and measure what each lost");
+  CLI::App* verb =
+      program.add_subcommand("compare-methods", "Prune by every method to the same size and measure what each lost");
   verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
   CLI::Option* ratio = verb->add_option("--ratio", options->ratio, "Share of FFN neurons to remove, 0 to below 1");
-  CLI::Option* total = verb->add_option("--ratio-total", options->ratio_total, "Share of all parameters to remove instead");
+  CLI::Option* total =
+      verb->add_option("--ratio-total", options->ratio_total, "Share of all parameters to remove instead");
   ratio->excludes(total);
   verb->add_option("--methods", options->methods, "Only these, separated by commas; all unless said")->delimiter(',');
   verb->add_option("--width-multiple", options->width_multiple,
@@ -346,14 +360,17 @@ void add_compare_methods(CLI::App& program, Action& action) {
                    "Sequences of own text that self is calibrated on; by the size of the model unless said")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
   verb->add_option("--data", options->data, "Measure the perplexity of this text file, too");
-  verb->add_option("--work", options->work, "Folder for the pruned models while they are measured; the system's temporary one unless said");
+  verb->add_option("--work", options->work,
+                   "Folder for the pruned models while they are measured; the system's temporary one unless said");
   verb->add_option("--seed", options->seed, "Seed of every random draw")->capture_default_str()->check(whole_number());
   verb->add_option("--report", options->report, "Write an HTML report to this file");
   verb->add_flag("--force", options->force, "Overwrite the report");
   add_engine_options(*verb, *options);
   verb->footer(
-      "Methods: random, prunenet (published), gate-norm, up-norm, down-norm, product, gaussian; self and its parts: self-gaussian,\n"
-      "self-one-shot, self-down, self; with --ratio-total self-mix; and where named self-adaptive, which keeps as many neurons\n"
+      "Methods: random, prunenet (published), gate-norm, up-norm, down-norm, product, gaussian; self and its parts: "
+      "self-gaussian,\n"
+      "self-one-shot, self-down, self; with --ratio-total self-mix; and where named self-adaptive, which keeps as many "
+      "neurons\n"
       "as the others but pads them to the widest layer.\n"
       "Examples:\n"
       "  prunenet compare-methods ./model --ratio 0.3 --report methods.html\n"

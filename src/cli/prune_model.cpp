@@ -19,7 +19,9 @@ namespace prunenet::cli {
 Json options_json(const PruneOptions& options, const OpenModel& open) {
   Json json;
   if (options.selection.ratio) json["ratio"] = *options.selection.ratio;
-  if (options.selection.mask.empty()) json["width_multiple"] = options.selection.width_multiple == 0 ? Json("auto") : Json(options.selection.width_multiple);
+  if (options.selection.mask.empty())
+    json["width_multiple"] =
+        options.selection.width_multiple == 0 ? Json("auto") : Json(options.selection.width_multiple);
   if (options.uses_policy()) json["select"] = options.selection.select;
   if (options.trains()) {
     json["episodes"] = options.training.episodes;
@@ -114,8 +116,8 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
   }
 }
 
-// Layers of their own widths: padded where that was asked for, else DeciLM (require_self_possible has seen to it that the
-// family has it).
+// Layers of their own widths: padded where that was asked for, else DeciLM (require_self_possible has seen to it that
+// the family has it).
 SliceLayout layout_of(const PruneOptions& options, const Mask& mask) {
   if (!options.is_self() || options.self.allocate != "adaptive") return SliceLayout::kStock;
   if (options.self.pad) return SliceLayout::kPadded;
@@ -135,13 +137,16 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
       fail(ErrorCode::kBadOption, "--moments", "lies in the output, or the output in it: choose another folder");
     if (is_within(moments, resolved_path(open.checkpoint.folder())))
       fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
-    if (!std::filesystem::exists(moments)) const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
+    if (!std::filesystem::exists(moments))
+      const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
   }
   const bool begins = open.model.bos || !open.model.eos.empty();
-  const bool measures = self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;
+  const bool measures =
+      self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;
   if (needs_engine(self) && !begins && (measures || self.ratio_total)) {
     fail(ErrorCode::kBadOption, "--check",
-         "measures on own text (as --ratio-total does), which begins with bos_token_id or eos_token_id of config.json, and it states neither: "
+         "measures on own text (as --ratio-total does), which begins with bos_token_id or eos_token_id of config.json, "
+         "and it states neither: "
          "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian");
   }
 }
@@ -171,8 +176,9 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
   for (const std::string& note : plan.notes) progress.note(note);
   if (!plan.uniform) {
-    progress.warn("the layers have different widths, which this config.json cannot state: it keeps the dense width and "
-                   "stock programs will not load the result; prunenet itself reads the widths from the tensors");
+    progress.warn(
+        "the layers have different widths, which this config.json cannot state: it keeps the dense width and "
+        "stock programs will not load the result; prunenet itself reads the widths from the tensors");
   }
   outcome.not_copied = open.checkpoint.side_files().left_out;
   for (const std::string& name : outcome.not_copied) {

@@ -23,11 +23,31 @@ bool was_said(const CLI::App& verb, const char* name) {
 }
 
 // What goes with --method self alone, but for what also says how much is to go.
-constexpr const char* kSelfOnly[] = {
-    "--calibration", "--own-text", "--tokens",      "--temperature",  "--moments", "--refit",  "--no-refit",
-    "--feedback",    "--damping",  "--weighting",   "--loss-tokens",  "--neuron-steps", "--neuron-iterations",
-    "--keep-output", "--allocate", "--curves",      "--budget",       "--pad",     "--heads",  "--layers",
-    "--ratio-total", "--check",    "--dtype",       "--device",       "--stream"};
+constexpr const char* kSelfOnly[] = {"--calibration",
+                                     "--own-text",
+                                     "--tokens",
+                                     "--temperature",
+                                     "--moments",
+                                     "--refit",
+                                     "--no-refit",
+                                     "--feedback",
+                                     "--damping",
+                                     "--weighting",
+                                     "--loss-tokens",
+                                     "--neuron-steps",
+                                     "--neuron-iterations",
+                                     "--keep-output",
+                                     "--allocate",
+                                     "--curves",
+                                     "--budget",
+                                     "--pad",
+                                     "--heads",
+                                     "--layers",
+                                     "--ratio-total",
+                                     "--check",
+                                     "--dtype",
+                                     "--device",
+                                     "--stream"};
 
 }  // namespace
 
@@ -37,7 +57,9 @@ std::string resolved_refit(const SelfVerbOptions& options) {
   return needs_engine(options) && options.moments.empty() ? "sequential" : "one-shot";
 }
 
-bool needs_engine(const SelfVerbOptions& options) { return options.calibration != "gaussian"; }
+bool needs_engine(const SelfVerbOptions& options) {
+  return options.calibration != "gaussian";
+}
 
 void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   const char* group = "Options of --method self";
@@ -46,26 +68,32 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
     return verb.add_option(name, value, help)->group(group);
   };
   add("--calibration", options.calibration,
-      "What the model is measured on: own-text (it writes itself), random-tokens, gaussian (inputs of each FFN; runs no "
+      "What the model is measured on: own-text (it writes itself), random-tokens, gaussian (inputs of each FFN; runs "
+      "no "
       "model), or a text file")
       ->capture_default_str();
   add("--own-text", options.own_text,
-      "Sequences of own text or random tokens, or windows of the file; unless said, 256 for models below 200 M parameters, else 64")
+      "Sequences of own text or random tokens, or windows of the file; unless said, 256 for models below 200 M "
+      "parameters, else 64")
       ->check(count(1));
   add("--tokens", options.tokens, "Tokens of a sequence, its first included; at most the context's")
       ->capture_default_str()
       ->check(count(2));
-  add("--temperature", options.temperature, "Temperature of own text")->capture_default_str()->check(positive_number(100));
+  add("--temperature", options.temperature, "Temperature of own text")
+      ->capture_default_str()
+      ->check(positive_number(100));
   add("--moments", options.moments,
       "Folder of moments: used where it exists (no text is run), else filled from the dense model and then used");
   add("--refit", options.refit,
-      "Least squares for what stays: sequential (on what the pruned layers before give), one-shot (on the dense model's "
+      "Least squares for what stays: sequential (on what the pruned layers before give), one-shot (on the dense "
+      "model's "
       "moments), none; auto is sequential where text is run, else one-shot")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "sequential", "one-shot", "none"}));
   verb.add_flag("--no-refit", options.no_refit, "The same as --refit none")->group(group);
   add("--neuron-steps", options.neuron_steps,
-      "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 3 for models below "
+      "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 3 for models "
+      "below "
       "20 M parameters, 1 below 2 G, else 0; always 0 where no text is run")
       ->check(CLI::Range(int64_t{0}, int64_t{100}));
   add("--neuron-iterations", options.neuron_iterations, "Iterations of conjugate gradients in each of these steps")
@@ -78,10 +106,12 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
       "How far a sequential refit repairs what the layers before have lost: 0 not at all, 1 in full")
       ->capture_default_str()
       ->check(share(true));
-  add("--damping", options.damping, "Ridge of the surgeon and of the refit, relative to each input's energy; automatic unless said")
+  add("--damping", options.damping,
+      "Ridge of the surgeon and of the refit, relative to each input's energy; automatic unless said")
       ->check(positive_number(1e6));
   add("--weighting", options.weighting,
-      "How errors count in the choice: loss (by what the loss feels; a backward pass), plain; auto is loss where text is run")
+      "How errors count in the choice: loss (by what the loss feels; a backward pass), plain; auto is loss where text "
+      "is run")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "loss", "plain"}));
   add("--loss-tokens", options.sensitivity_tokens, "Tokens of the text that what the loss feels is measured on")
@@ -96,10 +126,12 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   add("--budget", options.budget, "Of --allocate adaptive: what is shared out: params, bytes or flops")
       ->capture_default_str()
       ->check(CLI::IsMember({"params", "bytes", "flops"}));
-  verb.add_flag("--pad", options.pad,
-                "Of --allocate adaptive: fill narrower layers with zero neurons, so that stock programs load the folder")
+  verb.add_flag(
+          "--pad", options.pad,
+          "Of --allocate adaptive: fill narrower layers with zero neurons, so that stock programs load the folder")
       ->group(group);
-  add("--heads", options.heads, "Share of the KV groups (a key-value head with its query heads) to remove from every layer")
+  add("--heads", options.heads,
+      "Share of the KV groups (a key-value head with its query heads) to remove from every layer")
       ->capture_default_str()
       ->check(share(false));
   add("--layers", options.layers, "Whole layers to remove: those whose absence costs least")
@@ -125,11 +157,10 @@ void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bo
     return;
   }
   const std::string refit = resolved_refit(options);
-  if (options.no_refit && was_said(verb, "--refit"))
-    fail(ErrorCode::kBadOption, "--no-refit", "contradicts --refit");
+  if (options.no_refit && was_said(verb, "--refit")) fail(ErrorCode::kBadOption, "--no-refit", "contradicts --refit");
   if (options.calibration == "gaussian") {
-    refuse({"--own-text", "--tokens", "--temperature", "--loss-tokens", "--check", "--heads", "--layers", "--ratio-total",
-            "--neuron-steps", "--dtype", "--device", "--stream"},
+    refuse({"--own-text", "--tokens", "--temperature", "--loss-tokens", "--check", "--heads", "--layers",
+            "--ratio-total", "--neuron-steps", "--dtype", "--device", "--stream"},
            "needs the model to be run, and --calibration gaussian runs none");
     if (refit == "sequential")
       fail(ErrorCode::kBadOption, "--refit", "sequential follows a text, and --calibration gaussian has none");
@@ -145,9 +176,11 @@ void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bo
   if (refit != "sequential") refuse({"--feedback", "--keep-output"}, "goes with a sequential refit");
   if (refit == "none") refuse({"--neuron-steps", "--neuron-iterations"}, "goes with a refit");
   if (options.neuron_steps == 0) refuse({"--neuron-iterations"}, "goes with --neuron-steps of 1 or more");
-  if (!needs_engine(options)) refuse({"--neuron-iterations"}, "needs the model to be run, and --calibration gaussian runs none");
+  if (!needs_engine(options))
+    refuse({"--neuron-iterations"}, "needs the model to be run, and --calibration gaussian runs none");
   if (!options.moments.empty() && refit != "sequential")
-    refuse({"--neuron-steps", "--neuron-iterations"}, "needs the text itself; with --moments it goes with --refit sequential alone");
+    refuse({"--neuron-steps", "--neuron-iterations"},
+           "needs the text itself; with --moments it goes with --refit sequential alone");
   if (options.weighting == "plain") refuse({"--loss-tokens"}, "goes with --weighting loss");
   if (options.allocate != "adaptive") refuse({"--curves", "--budget", "--pad"}, "goes with --allocate adaptive");
   if (options.ratio_total) {

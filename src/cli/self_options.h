@@ -19,7 +19,7 @@ struct SelfVerbOptions {
               curves = "kl", budget = "params";
   bool no_refit = false, keep_output = false, pad = false;
   bool check_said = false;  // the result is to be measured even where nothing else runs the model
-  int64_t own_text = 0;  // 0: by the size of the model
+  int64_t own_text = 0;     // 0: by the size of the model
   int64_t tokens = 256, sensitivity_tokens = 65536, check = 32;
   std::optional<int64_t> neuron_steps;
   int64_t neuron_iterations = 10;
@@ -43,13 +43,13 @@ struct SelfRun {
   std::unique_ptr<ScratchFile> scratch;  // holds what `changed` refers to
   std::unique_ptr<ChangedModel> changed;
   ShrinkOutcome outcome;
-  std::string calibration;               // in words
+  std::string calibration;  // in words
   bool refits = true;
-  std::optional<double> fresh_kl;        // KL(dense || pruned) on own text that nothing was fitted to
+  std::optional<double> fresh_kl;  // KL(dense || pruned) on own text that nothing was fitted to
   int64_t fresh_sequences = 0;
-  std::vector<double> layer_kl;          // of each layer alone; where a report asked for it
+  std::vector<double> layer_kl;  // of each layer alone; where a report asked for it
   std::optional<AdaptiveWidths> adaptive;
-  std::vector<DroppedLayer> dropped;     // in the order in which they went
+  std::vector<DroppedLayer> dropped;  // in the order in which they went
   std::optional<Mix> mix;
 };
 /// All pointers must be set and outlive the call.
@@ -63,10 +63,11 @@ struct SelfRequest {
 };
 /// Widths are multiples of this: as said, or the default. Where layers share the loss, it divides every width.
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
-/// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be chosen).
-/// Throws kUnsupported, kBadOption where the model cannot lose that.
-/// Where layers are to share the loss: throws for widths that they cannot have.
-void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
+/// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be
+/// chosen). Throws kUnsupported, kBadOption where the model cannot lose that. Where layers are to share the loss:
+/// throws for widths that they cannot have.
+void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection,
+                               const ModelDescription& model);
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open);
 
 SelfRun run_self(const SelfRequest& request, Progress& progress);

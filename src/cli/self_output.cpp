@@ -32,15 +32,14 @@ Json site_json(const SiteOutcome& site) {
           {"tokens", site.tokens}};
 }
 
-Json optional_json(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+Json optional_json(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 Json candidate_json(const MixCandidate& candidate) {
-  return {{"layers", candidate.layers_dropped},
-          {"kv_groups", candidate.kv_groups_removed},
-          {"width", candidate.widths.front()},
-          {"total_ratio", candidate.total_ratio},
-          {"estimated_kl_nats", candidate.estimated_kl},
-          {"kl_nats", optional_json(candidate.kl)}};
+  return {{"layers", candidate.layers_dropped},          {"kv_groups", candidate.kv_groups_removed},
+          {"width", candidate.widths.front()},           {"total_ratio", candidate.total_ratio},
+          {"estimated_kl_nats", candidate.estimated_kl}, {"kl_nats", optional_json(candidate.kl)}};
 }
 
 // Sums over the layers of one kind of site.
@@ -72,10 +71,12 @@ Json calibration_json(const SelfRun& run) {
   if (run.fresh_kl) json["fresh_sequences"] = run.fresh_sequences;
   if (!run.dropped.empty()) {
     json["dropped"] = Json::array();
-    for (const DroppedLayer& layer : run.dropped) json["dropped"].push_back({{"layer", layer.layer}, {"kl_nats", layer.kl}});
+    for (const DroppedLayer& layer : run.dropped)
+      json["dropped"].push_back({{"layer", layer.layer}, {"kl_nats", layer.kl}});
   }
   if (run.adaptive) {
-    json["adaptive"] = {{"cost", run.adaptive->cost}, {"uniform_cost", run.adaptive->uniform_cost}, {"exact", run.adaptive->exact}};
+    json["adaptive"] = {
+        {"cost", run.adaptive->cost}, {"uniform_cost", run.adaptive->uniform_cost}, {"exact", run.adaptive->exact}};
   }
   if (run.mix) {
     json["mixes"] = Json::array();
@@ -114,44 +115,48 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
     }
     fmt::print("  {:<16} {} {}, {} after the refit{}\n", name, format_percent(sums.before / sums.energy), lost,
                format_percent(sums.after / sums.energy),
-               sums.steps > 0 ? fmt::format(" (neurons too, {} Gauss-Newton step{})", sums.steps, sums.steps == 1 ? "" : "s") : "");
+               sums.steps > 0
+                   ? fmt::format(" (neurons too, {} Gauss-Newton step{})", sums.steps, sums.steps == 1 ? "" : "s")
+                   : "");
   }
   const auto& groups = run.changed->mask().kept_kv_groups;
   size_t stays = 0;  // the first layer that does
   while (run.changed->mask().drops(static_cast<int64_t>(stays))) ++stays;
   if (!groups.empty())
-    fmt::print("  {:<16} {:>10} -> {:>10}\n", "KV groups", model.layers[stays].attention.kv_groups.width, groups[stays].size());
+    fmt::print("  {:<16} {:>10} -> {:>10}\n", "KV groups", model.layers[stays].attention.kv_groups.width,
+               groups[stays].size());
   if (!run.changed->mask().dropped_layers.empty()) {
     fmt::print("  {:<16} {:>10} -> {:>10} (without {})\n", "layers", model.layers.size(),
                model.layers.size() - run.changed->mask().dropped_layers.size(),
                fmt::join(run.changed->mask().dropped_layers, ", "));
   }
   if (run.adaptive) {
-    fmt::print("  {:<16} estimated cost {:.4f}, {:.4f} if all layers lost the same share; widths are multiples of {}\n", "adaptive",
-               run.adaptive->cost, run.adaptive->uniform_cost, run.adaptive->width_multiple);
+    fmt::print("  {:<16} estimated cost {:.4f}, {:.4f} if all layers lost the same share; widths are multiples of {}\n",
+               "adaptive", run.adaptive->cost, run.adaptive->uniform_cost, run.adaptive->width_multiple);
   }
   if (run.mix) {
-    fmt::print("  mixes tried (KL in nats a token):\n    {:>7} {:>9} {:>9} {:>8} {:>10} {:>9}\n", "layers", "KV groups", "width",
-               "removed", "estimate", "measured");
+    fmt::print("  mixes tried (KL in nats a token):\n    {:>7} {:>9} {:>9} {:>8} {:>10} {:>9}\n", "layers", "KV groups",
+               "width", "removed", "estimate", "measured");
     size_t shown = 0;
     for (const MixCandidate& candidate : run.mix->candidates) {
       if (++shown > 6) break;
-      fmt::print("    {:>7} {:>9} {:>9} {:>8} {:>10.4f} {:>9}\n", -candidate.layers_dropped, -candidate.kv_groups_removed,
-                 candidate.widths.front(), format_percent(candidate.total_ratio), candidate.estimated_kl,
-                 candidate.kl ? fmt::format("{:.4f}", *candidate.kl) : "-");
+      fmt::print("    {:>7} {:>9} {:>9} {:>8} {:>10.4f} {:>9}\n", -candidate.layers_dropped,
+                 -candidate.kv_groups_removed, candidate.widths.front(), format_percent(candidate.total_ratio),
+                 candidate.estimated_kl, candidate.kl ? fmt::format("{:.4f}", *candidate.kl) : "-");
     }
   }
   if (!run.fresh_kl) {
     fmt::print("  {:<16} not measured, as the model was not run for it: prunenet compare does that\n", "KL from dense");
   }
   if (run.fresh_kl) {
-    fmt::print("  {:<16} {:.4f} nats a token, on {} fresh sequences of its own text{}\n", "KL from dense", *run.fresh_kl,
-               run.fresh_sequences,
+    fmt::print("  {:<16} {:.4f} nats a token, on {} fresh sequences of its own text{}\n", "KL from dense",
+               *run.fresh_kl, run.fresh_sequences,
                run.outcome.kl_on_own ? fmt::format(" ({:.4f} on what it was fitted to)", *run.outcome.kl_on_own) : "");
     constexpr double kFar = 3, kWorthWords = 0.005;
     if (run.outcome.kl_on_own && *run.fresh_kl > kWorthWords && *run.fresh_kl > kFar * *run.outcome.kl_on_own) {
-      fmt::print("  {:<16} fresh text costs {:.1f} times what the fitted text does: more text to calibrate on would help\n", "",
-                 *run.fresh_kl / *run.outcome.kl_on_own);
+      fmt::print(
+          "  {:<16} fresh text costs {:.1f} times what the fitted text does: more text to calibrate on would help\n",
+          "", *run.fresh_kl / *run.outcome.kl_on_own);
     }
   }
 }
@@ -159,16 +164,19 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
 void add_to_report(const SelfRun& run, Report& report) {
   report.options.emplace_back("measured on", run.calibration);
   report.kl_nats = run.fresh_kl;
-  if (run.fresh_kl) report.kl_text = fmt::format("nats a token, on {} fresh sequences of its own text", run.fresh_sequences);
+  if (run.fresh_kl)
+    report.kl_text = fmt::format("nats a token, on {} fresh sequences of its own text", run.fresh_sequences);
   if (run.fresh_kl) {
-    report.options.emplace_back("KL from dense", fmt::format("{:.4f} nats a token, on {} fresh sequences of its own text",
-                                                             *run.fresh_kl, run.fresh_sequences));
+    report.options.emplace_back(
+        "KL from dense",
+        fmt::format("{:.4f} nats a token, on {} fresh sequences of its own text", *run.fresh_kl, run.fresh_sequences));
   }
   for (const SiteOutcome& site : run.outcome.sites) {
     report.sites.push_back({site.layer, site_name(site.site), site.units_before, site.units_after,
                             relative(site.error_before, site), relative(site.error_after, site)});
   }
-  for (size_t l = 0; l < run.layer_kl.size(); ++l) report.layer_kl.push_back({static_cast<int64_t>(l), run.layer_kl[l]});
+  for (size_t l = 0; l < run.layer_kl.size(); ++l)
+    report.layer_kl.push_back({static_cast<int64_t>(l), run.layer_kl[l]});
 }
 
 }  // namespace prunenet::cli

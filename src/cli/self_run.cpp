@@ -15,8 +15,8 @@
 namespace prunenet::cli {
 namespace {
 
-constexpr int64_t kSmallModel = 200'000'000;   // parameters: more own text costs nothing to speak of
-constexpr int64_t kTinyModel = 20'000'000;     // several Gauss-Newton steps take seconds
+constexpr int64_t kSmallModel = 200'000'000;     // parameters: more own text costs nothing to speak of
+constexpr int64_t kTinyModel = 20'000'000;       // several Gauss-Newton steps take seconds
 constexpr int64_t kMediumModel = 2'000'000'000;  // one takes as long as the rest of the work
 
 bool is_text_file(const SelfVerbOptions& options) {
@@ -53,8 +53,8 @@ SelfOptions pruner_options(const SelfRequest& request) {
   } else if (self.calibration != "own-text") {
     options.calibration = Calibration::kGivenText;
     if (!std::filesystem::exists(self.calibration)) {
-      fail(ErrorCode::kNotFound, "--calibration", "'{}' is no such file, and none of own-text, random-tokens and gaussian",
-           self.calibration);
+      fail(ErrorCode::kNotFound, "--calibration",
+           "'{}' is no such file, and none of own-text, random-tokens and gaussian", self.calibration);
     }
     options.given = text_windows(open, self.calibration, options.tokens, options.sequences, "--calibration own-text");
   }
@@ -70,8 +70,8 @@ std::vector<int64_t> kept_groups_of_layers(double share, const ModelDescription&
     kept.push_back(std::max<int64_t>(1, groups - gone));
   }
   if (kept.front() == model.layers.front().attention.kv_groups.width) {
-    fail(ErrorCode::kBadOption, "--heads", "{} of {} KV groups rounds down to none; the least that can go is {:.4g}", share,
-         kept.front(), 1 / static_cast<double>(kept.front()));
+    fail(ErrorCode::kBadOption, "--heads", "{} of {} KV groups rounds down to none; the least that can go is {:.4g}",
+         share, kept.front(), 1 / static_cast<double>(kept.front()));
   }
   return kept;
 }
@@ -119,11 +119,14 @@ class SelfRunner {
     if (reader_) tokens = reader_->read(0, map_name(Site::kFfn)).moments.tokens;
     const double ratio = tokens_per_input(widest, tokens);
     if (ratio >= 1) return;
-    const char* more = reader_ ? "moments of more text" : is_text_file(self_) ? "a longer text" : "more --own-text or --tokens";
-    progress_.warn(fmt::format("{} tokens are few for {} neurons ({:.2f} each): the moments are singular, and the damping {:.2g} "
-                               "decides what the text does not; {} would help",
-                               tokens, widest, ratio,
-                               self_.damping.value_or(automatic_damping(widest, tokens, resolve(Precision::kAuto, widest))), more));
+    const char* more = reader_               ? "moments of more text"
+                       : is_text_file(self_) ? "a longer text"
+                                             : "more --own-text or --tokens";
+    progress_.warn(fmt::format(
+        "{} tokens are few for {} neurons ({:.2f} each): the moments are singular, and the damping {:.2g} "
+        "decides what the text does not; {} would help",
+        tokens, widest, ratio,
+        self_.damping.value_or(automatic_damping(widest, tokens, resolve(Precision::kAuto, widest))), more));
   }
 
   // What the model cannot lose is refused before anything is computed.
@@ -145,7 +148,8 @@ class SelfRunner {
     return !reader_ || measures_result() || (self_.allocate == "adaptive" && self_.curves == "kl");
   }
 
-  // Not whether there happens to be an engine: a run that fills a folder of moments and one that finds it are to say the same.
+  // Not whether there happens to be an engine: a run that fills a folder of moments and one that finds it are to say
+  // the same.
   bool measures_result() const {
     if (self_.calibration == "gaussian") return false;
     return self_.moments.empty() || resolved_refit(self_) == "sequential" || (self_.check_said && self_.check > 0);
@@ -158,18 +162,21 @@ class SelfRunner {
     progress_.note("using the moments in " + self_.moments + ": " + reader_->manifest().source);
     require_same_text();
     if (self_.weighting == "loss" && self_.calibration != "gaussian" && !holds_sensitivities()) {
-      fail(ErrorCode::kMismatch, self_.moments, "was filled without what the loss feels, and --weighting loss asks for it: fill "
+      fail(ErrorCode::kMismatch, self_.moments,
+           "was filled without what the loss feels, and --weighting loss asks for it: fill "
            "another folder");
     }
   }
 
-  // Whoever says on what to measure and names a folder that was measured on something else is mistaken in one of the two.
+  // Whoever says on what to measure and names a folder that was measured on something else is mistaken in one of the
+  // two.
   void require_same_text() const {
     if (!said("--calibration") && !said("--own-text") && !said("--tokens") && !said("--temperature")) return;
     SelfOptions asked = one_shot(pruner_options(request_));
     const std::string words = words_of(asked);
     if (words == reader_->manifest().source) return;
-    fail(ErrorCode::kMismatch, self_.moments, "holds moments of {}; the options ask for {}: leave them out, or fill another folder",
+    fail(ErrorCode::kMismatch, self_.moments,
+         "holds moments of {}; the options ask for {}: leave them out, or fill another folder",
          reader_->manifest().source, words);
   }
 
@@ -194,7 +201,8 @@ class SelfRunner {
     if (self_.layers > 0) {
       plan.dropped_layers.clear();
       const auto probe = pruner.engine("dropping layers").open_probe(first_tokens(pruner.text(), kProbeTokens));
-      run_.dropped = choose_dropped_layers(*probe, static_cast<int64_t>(open_.model.layers.size()), self_.layers, progress_);
+      run_.dropped =
+          choose_dropped_layers(*probe, static_cast<int64_t>(open_.model.layers.size()), self_.layers, progress_);
       for (const DroppedLayer& dropped : run_.dropped) plan.dropped_layers.push_back(dropped.layer);
       std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
     }
@@ -274,23 +282,28 @@ int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& sele
 }
 
 // Layers of their own widths must find a place in a config.json, and their units in the widths.
-void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model) {
+void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection,
+                               const ModelDescription& model) {
   const int64_t multiple = width_multiple(self, selection, model), width = model.ffn_widths().front();
   if (!self.pad && !model.keys.deci_refused.empty()) {
     fail(ErrorCode::kUnsupported, "--allocate",
-         "adaptive gives every layer a width of its own, and the config.json of {} models states one for all: fill up with zero "
-         "neurons to one width (--pad), or choose --allocate uniform", model.family);
+         "adaptive gives every layer a width of its own, and the config.json of {} models states one for all: fill up "
+         "with zero "
+         "neurons to one width (--pad), or choose --allocate uniform",
+         model.family);
   }
   if (!self.pad && multiple % kDeciWidthMultiple != 0) {
     fail(ErrorCode::kBadOption, "--allocate",
-         "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in multiples of {}, "
+         "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
+         "multiples of {}, "
          "and widths are multiples of {}: {}fill up with zero neurons to one width (--pad)",
          kDeciWidthMultiple, multiple,
          width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
   }
   for (const int64_t w : model.ffn_widths()) {
     if (w % multiple == 0) continue;
-    fail(ErrorCode::kBadOption, "--width-multiple", "is {}; to share the loss between layers it must divide their width, {}", multiple, w);
+    fail(ErrorCode::kBadOption, "--width-multiple",
+         "is {}; to share the loss between layers it must divide their width, {}", multiple, w);
   }
 }
 
@@ -298,30 +311,36 @@ ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& se
   const auto layers = static_cast<int64_t>(open.model.layers.size());
   ShrinkPlan plan;
   if (self.allocate == "adaptive") require_adaptive_possible(self, selection, open.model);
-  const int64_t multiple = self.allocate == "adaptive" ? width_multiple(self, selection, open.model) : selection.width_multiple;
+  const int64_t multiple =
+      self.allocate == "adaptive" ? width_multiple(self, selection, open.model) : selection.width_multiple;
   const double ratio = selection.ratio.value_or(0);
   plan.widths = kept_widths(open.model, ratio, multiple);
   if (ratio > 0 && self.heads == 0 && self.layers == 0 && plan.widths == open.model.ffn_widths()) {
     const int64_t step = width_multiple(self, selection, open.model), width = open.model.ffn_widths().front();
-    fail(ErrorCode::kBadOption, "--ratio", "{} of {} neurons rounds to none, as widths are multiples of {}: the least that can go is {:.3g}; "
-         "a smaller --width-multiple allows less", ratio, width, step, (static_cast<double>(step) / 2 + 1) / static_cast<double>(width));
+    fail(ErrorCode::kBadOption, "--ratio",
+         "{} of {} neurons rounds to none, as widths are multiples of {}: the least that can go is {:.3g}; "
+         "a smaller --width-multiple allows less",
+         ratio, width, step, (static_cast<double>(step) / 2 + 1) / static_cast<double>(width));
   }
   if (self.heads > 0) plan.kv_groups = kept_groups_of_layers(self.heads, open.model);
   if (self.layers == 0) return plan;
-  if (!open.model.keys.layers_fixed.empty()) fail(ErrorCode::kUnsupported, "--layers", "{}", open.model.keys.layers_fixed);
+  if (!open.model.keys.layers_fixed.empty())
+    fail(ErrorCode::kUnsupported, "--layers", "{}", open.model.keys.layers_fixed);
   if (self.layers >= layers) {
-    fail(ErrorCode::kBadOption, "--layers", "is {}, and {} has {}: at least one must stay", self.layers, open.name(), layers);
+    fail(ErrorCode::kBadOption, "--layers", "is {}, and {} has {}: at least one must stay", self.layers, open.name(),
+         layers);
   }
   for (int64_t layer = layers - self.layers; layer < layers; ++layer) plan.dropped_layers.push_back(layer);
   return plan;
 }
 
-SelfRun run_self(const SelfRequest& request, Progress& progress) { return SelfRunner(request, progress).run(); }
+SelfRun run_self(const SelfRequest& request, Progress& progress) {
+  return SelfRunner(request, progress).run();
+}
 
 Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
-  Json json = {{"calibration", is_text_file(options)
-                                   ? std::filesystem::path(options.calibration).filename().string()
-                                   : options.calibration}};
+  Json json = {{"calibration", is_text_file(options) ? std::filesystem::path(options.calibration).filename().string()
+                                                     : options.calibration}};
   const std::string refit = resolved_refit(options);
   const bool measures = needs_engine(options) && options.moments.empty();  // else the moments' own words say on what
   if (!options.moments.empty()) json["calibration"] = "moments";

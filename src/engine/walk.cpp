@@ -6,7 +6,9 @@
 
 namespace prunenet {
 
-const char* site_name(Site site) { return site == Site::kAttention ? "attention" : "FFN"; }
+const char* site_name(Site site) {
+  return site == Site::kAttention ? "attention" : "FFN";
+}
 
 double KlProbe::mean_kl(std::span<const ProbeChange> changes) {
   double sum = 0;

@@ -27,8 +27,8 @@ struct SiteMoments {
 
 /// New first matrices of an FFN: rows of the neurons that stay.
 struct FfnRows {
-  Matrix<float> gate, up;                  // [kept, D]; a gate of no rows where there is none
-  std::vector<float> gate_bias, up_bias;   // [kept]; empty where there is none
+  Matrix<float> gate, up;                 // [kept, D]; a gate of no rows where there is none
+  std::vector<float> gate_bias, up_bias;  // [kept]; empty where there is none
 };
 
 /// A site whose matrix has become a smaller one.
@@ -48,11 +48,11 @@ struct TargetOptions {
 
 /// Refitting gate, up and down of a layer together: Gauss-Newton on the layer's own outputs.
 struct NeuronRefitOptions {
-  int64_t steps = 3;       // linearisations
-  int64_t iterations = 10; // of conjugate gradients, each
-  double damping = 4;      // times neurons / tokens: of each neuron's row, against the mean of what determines it
+  int64_t steps = 3;        // linearisations
+  int64_t iterations = 10;  // of conjugate gradients, each
+  double damping = 4;       // times neurons / tokens: of each neuron's row, against the mean of what determines it
   TargetOptions target;
-  Matrix<float> metric;     // M [D, D], symmetric, positive definite: errors e count e^T M e
+  Matrix<float> metric;  // M [D, D], symmetric, positive definite: errors e count e^T M e
 };
 
 struct NeuronRefit {
@@ -72,12 +72,12 @@ class LayerWalk {
   /// Moments of the site's inputs in the model as changed so far; with `options`, of the targets too. Throws
   /// kNonFinite naming the layer.
   virtual SiteMoments measure(int64_t layer, Site site, const std::optional<TargetOptions>& options) = 0;
-  /// Neurons that do better what the whole FFN did, from `start` (whose rows, if any, are where it begins): least squares on
-  /// what the layer reads and ought to give, linearised around the present neurons (Gauss-Newton, with the steps halved
-  /// until the error falls), solved by preconditioned conjugate gradients. No loss of the model and no learning rate are
-  /// involved. Changes nothing yet. Cost: 8 products as large as down's a token and iteration. Memory: for each token
-  /// two numbers a hidden unit and three a neuron, at most 2 GiB (further tokens are then left out), and 15 matrices of
-  /// up's size.
+  /// Neurons that do better what the whole FFN did, from `start` (whose rows, if any, are where it begins): least
+  /// squares on what the layer reads and ought to give, linearised around the present neurons (Gauss-Newton, with the
+  /// steps halved until the error falls), solved by preconditioned conjugate gradients. No loss of the model and no
+  /// learning rate are involved. Changes nothing yet. Cost: 8 products as large as down's a token and iteration.
+  /// Memory: for each token two numbers a hidden unit and three a neuron, at most 2 GiB (further tokens are then left
+  /// out), and 15 matrices of up's size.
   virtual NeuronRefit refit_neurons(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options) = 0;
   /// From here on the changed model has this matrix there.
   virtual void change(int64_t layer, Site site, const SiteChange& change) = 0;
@@ -87,8 +87,8 @@ class LayerWalk {
   virtual double finish() = 0;
 };
 
-/// Given for every layer and site, from the last to the first: E[g g^T] [D, D] (both triangles), an average over tokens;
-/// g is the gradient of the summed NLL of the token's sequence with respect to what the site adds for it to the
+/// Given for every layer and site, from the last to the first: E[g g^T] [D, D] (both triangles), an average over
+/// tokens; g is the gradient of the summed NLL of the token's sequence with respect to what the site adds for it to the
 /// residual stream.
 using SensitivityVisitor = std::function<void(int64_t layer, Site site, Matrix<float> sensitivity)>;
 

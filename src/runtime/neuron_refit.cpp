@@ -41,10 +41,14 @@ at::Tensor with_ones(const at::Tensor& x, bool wanted) {
   return wanted ? at::cat({x, at::ones({x.size(0), 1}, x.options())}, 1) : x.contiguous();
 }
 
-at::Tensor product_of(const at::Tensor& a, const at::Tensor& b) { return product(a, b, at::Tensor()); }
+at::Tensor product_of(const at::Tensor& a, const at::Tensor& b) {
+  return product(a, b, at::Tensor());
+}
 
 // A^T B of [n, p] and [n, q].
-at::Tensor transposed_product(const at::Tensor& a, const at::Tensor& b) { return product_of(a.t(), b.t()); }
+at::Tensor transposed_product(const at::Tensor& a, const at::Tensor& b) {
+  return product_of(a.t(), b.t());
+}
 
 // Sum of products in f64, a run of rows first: the same for any number of threads.
 double inner_sum(const at::Tensor& a, const at::Tensor& b) {
@@ -94,7 +98,8 @@ at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagon
   fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
 }
 
-// Powers of two that bring these energies [K], f64, to between 1/2 and 2 when they scale the inputs: nothing is rounded.
+// Powers of two that bring these energies [K], f64, to between 1/2 and 2 when they scale the inputs: nothing is
+// rounded.
 at::Tensor unit_scales(const at::Tensor& energy) {
   const at::Tensor scales = at::empty_like(energy);
   for (int64_t i = 0; i < energy.size(0); ++i) {
@@ -172,7 +177,8 @@ bool NeuronRefitter::add(const at::Tensor& input, const at::Tensor& target) {
 
 at::Tensor NeuronRefitter::inner(const Part& part, const Neurons& neurons) const {
   const at::Tensor a = product_of(part.z, neurons.gate.defined() ? neurons.gate : neurons.up);
-  at::Tensor h = by_rows(a, a.size(1), [&](int64_t row, int64_t n) { return activate(a.narrow(0, row, n), activation_); });
+  at::Tensor h =
+      by_rows(a, a.size(1), [&](int64_t row, int64_t n) { return activate(a.narrow(0, row, n), activation_); });
   if (neurons.gate.defined()) h = h * product_of(part.z, neurons.up);
   return with_ones(h, neurons.down_bias);
 }
@@ -186,7 +192,9 @@ double NeuronRefitter::error_of(const Neurons& neurons, bool weighed) const {
   return sum / static_cast<double>(std::max<int64_t>(1, tokens_));
 }
 
-double NeuronRefitter::error(bool weighed) const { return error_of(neurons_, weighed); }
+double NeuronRefitter::error(bool weighed) const {
+  return error_of(neurons_, weighed);
+}
 
 void NeuronRefitter::linearise() {
   for (Part& part : parts_) {
@@ -223,13 +231,15 @@ void NeuronRefitter::prepare(double damping) {
   const auto tokens = static_cast<double>(tokens_);
   // What a neuron's output is worth: the diagonal of W^T M W.
   at::Tensor worth;
-  for_pieces(1, false, [&](int64_t, int64_t) { worth = at::sum(down * product_of(metric_, down.t()), 0, false, at::kDouble); });
+  for_pieces(1, false,
+             [&](int64_t, int64_t) { worth = at::sum(down * product_of(metric_, down.t()), 0, false, at::kDouble); });
   double input_mean = 0, inner_mean = 0;
   inverse_inputs_ = damped_inverse(inputs / tokens, damping, &input_mean);
   const at::Tensor inner_moments = inner / tokens;
   at::Tensor energy = inner_moments.diagonal().to(at::kDouble);
   energy = energy.clamp_min(kLeastShare * at::mean(energy).item<double>() + 1e-30).contiguous();
-  // In scaled coordinates: as the ridge below sees them, and so that rescaling a neuron by a power of two changes no bit.
+  // In scaled coordinates: as the ridge below sees them, and so that rescaling a neuron by a power of two changes no
+  // bit.
   const at::Tensor scales = unit_scales(energy), across = scales.unsqueeze(1);
   inverse_inner_ = across * damped_inverse(across * inner_moments * scales, damping, &inner_mean) * scales;
   const double metric_mean = at::mean(metric_.diagonal().to(at::kDouble)).item<double>();
@@ -335,8 +345,7 @@ bool NeuronRefitter::step(int64_t iterations, double damping) {
     }
     const Change next = preconditioned(residual);
     const double next_size = product_sum(residual, next);
-    for (size_t k = 0; k < solution.of.size(); ++k)
-      direction.of[k] = next.of[k] + direction.of[k] * (next_size / size);
+    for (size_t k = 0; k < solution.of.size(); ++k) direction.of[k] = next.of[k] + direction.of[k] * (next_size / size);
     size = next_size;
   }
   for (double share = 1; share > 0.05; share /= 2) {

@@ -1,8 +1,8 @@
 // Refitting the neurons of an FFN: gate, up and down together, by Gauss-Newton with conjugate gradients, on what the
 // layer reads and what it ought to give.
 //
-// With z the input (1 appended where up has biases), a = G z, s = act(a), u = U z, h = s u (plain FFN: h = act(U z)) and
-// y = W h (1 appended to h where down has a bias), a change moves y by
+// With z the input (1 appended where up has biases), a = G z, s = act(a), u = U z, h = s u (plain FFN: h = act(U z))
+// and y = W h (1 appended to h where down has a bias), a change moves y by
 //   J(dG, dU, dW) = W (act'(a) u (dG z) + s (dU z)) + dW h,
 // and (J^T M J + ridge) d = J^T M (t - y) is solved for it. The ridge of each row is `damping` times the mean of what
 // determines it, so that rescaling a neuron changes nothing. Everything is f32 on fixed tiles, sums in f64: the number
@@ -36,22 +36,23 @@ class NeuronRefitter {
  public:
   NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric);
 
-  /// Tokens: what the FFN reads [n, D] and what it ought to give [n, D], f32. False, and nothing is taken, when there is no
-  /// room for more.
+  /// Tokens: what the FFN reads [n, D] and what it ought to give [n, D], f32. False, and nothing is taken, when there
+  /// is no room for more.
   bool add(const at::Tensor& input, const at::Tensor& target);
 
   /// E[e^T M e] of the neurons as they are; not `weighed`: E|e|^2.
   double error(bool weighed = true) const;
-  /// One linearisation, solved; neurons are left as they were, and false is returned, when no step makes the error fall.
+  /// One linearisation, solved; neurons are left as they were, and false is returned, when no step makes the error
+  /// fall.
   bool step(int64_t iterations, double damping);
   const Neurons& neurons() const { return neurons_; }
   int64_t tokens() const { return tokens_; }
 
  private:
   struct Part {
-    at::Tensor z, target;     // [n, D (+ 1)], [n, D]
+    at::Tensor z, target;             // [n, D (+ 1)], [n, D]
     at::Tensor along_gate, along_up;  // act'(a) u; s, or of a plain FFN act'(a) [n, K]
-    at::Tensor h;             // [n, K (+ 1)]
+    at::Tensor h;                     // [n, K (+ 1)]
   };
   struct Change {
     std::vector<at::Tensor> of;  // gate (where there is one), up, down
@@ -69,7 +70,7 @@ class NeuronRefitter {
 
   Neurons neurons_;
   Activation activation_;
-  at::Tensor metric_;          // [D, D]
+  at::Tensor metric_;  // [D, D]
   std::vector<Part> parts_;
   int64_t tokens_ = 0;
   std::vector<at::Tensor> ridge_;  // [K, 1], [K, 1], [1, K (+ 1)]

@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "moments/accumulator.h"
-#include "runtime/layer_weights.h"
 #include "runtime/chunks.h"
+#include "runtime/layer_weights.h"
 #include "runtime/pieces.h"
 #include "runtime/site.h"
 
@@ -87,9 +87,10 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
       for_sequences(sequences, [&](Sequence& sequence) {
         const at::Tensor x = sequence.states.back().detach().requires_grad_(true);
         const at::Tensor input = transformer.attention_input(x, *block);
-        const at::Tensor attention = block->output(transformer.mix(input, *block, static_cast<size_t>(layer),
-                                                                   sequence.chunk, sequence.positions))
-                                         .to(at::kFloat);
+        const at::Tensor attention =
+            block
+                ->output(transformer.mix(input, *block, static_cast<size_t>(layer), sequence.chunk, sequence.positions))
+                .to(at::kFloat);
         attention.retain_grad();
         const at::Tensor y = transformer.after_attention(x, attention, *block);
         const at::Tensor ffn =

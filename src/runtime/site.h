@@ -14,7 +14,8 @@ class ChangedSite {
  public:
   /// `original`: what the site has been. The change must fit it (the caller's promise).
   ChangedSite(const SiteChange& change, const Linear& original);
-  /// The new outputs [N, D] of the whole inputs [N, F]; where the neurons were refitted too, of their new numbers [N, K].
+  /// The new outputs [N, D] of the whole inputs [N, F]; where the neurons were refitted too, of their new numbers [N,
+  /// K].
   at::Tensor operator()(const at::Tensor& inputs) const;
 
  private:

@@ -57,8 +57,8 @@ at::Tensor TorchProbe::changed_layer(const at::Tensor& x, const Part& part, cons
   const at::Tensor mixed = transformer_.mix(input, block, static_cast<size_t>(layer), part.chunk, part.positions);
   const at::Tensor y = transformer_.after_attention(x, apply(attention, block.output, mixed), block);
   const bool refitted = ffn != nullptr && ffn->rows;
-  const at::Tensor inner = transformer_.inner(transformer_.ffn_input(x, y, input, block),
-                                              refitted ? with_rows(block, *ffn->rows) : block);
+  const at::Tensor inner =
+      transformer_.inner(transformer_.ffn_input(x, y, input, block), refitted ? with_rows(block, *ffn->rows) : block);
   return transformer_.after_ffn(y, apply(ffn, block.down, inner), block);
 }
 

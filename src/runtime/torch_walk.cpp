@@ -29,7 +29,9 @@ TorchWalk::TorchWalk(TorchEngine& engine, std::span<const std::vector<TokenId>> 
   PRUNENET_CHECK(!parts_.empty());
 }
 
-const Linear& TorchWalk::matrix(Site site) const { return site == Site::kAttention ? block_->output : block_->down; }
+const Linear& TorchWalk::matrix(Site site) const {
+  return site == Site::kAttention ? block_->output : block_->down;
+}
 
 void TorchWalk::require_finite(const at::Tensor& outputs) const {
   if (std::isfinite(at::sum(outputs, at::kDouble).item<double>())) return;
@@ -80,8 +82,8 @@ at::Tensor TorchWalk::site_inputs(Part& part) const {
 void TorchWalk::leave_attention(const ChangedSite* changed) {
   for (Part& part : parts_) {
     const at::Tensor inputs = site_inputs(part);
-    part.y = transformer_.after_attention(part.x, changed != nullptr ? (*changed)(inputs) : block_->output(inputs),
-                                          *block_);
+    part.y =
+        transformer_.after_attention(part.x, changed != nullptr ? (*changed)(inputs) : block_->output(inputs), *block_);
     part.inputs = at::Tensor();
   }
   site_ = Site::kFfn;
@@ -144,9 +146,9 @@ SiteMoments TorchWalk::compute_moments(int64_t layer, Site site, const std::opti
   const at::NoGradGuard no_grad;
   go_to(layer, site);
   const Linear& whole = matrix(site);
-  MomentAccumulator accumulator(whole.weight.size(1), options ? whole.weight.size(0) : 0,
-                                fmt::format("{}, layer {}, what the {}'s last matrix reads", engine_.where(), layer,
-                                            site_name(site)));
+  MomentAccumulator accumulator(
+      whole.weight.size(1), options ? whole.weight.size(0) : 0,
+      fmt::format("{}, layer {}, what the {}'s last matrix reads", engine_.where(), layer, site_name(site)));
   for (Part& part : parts_) {
     const at::Tensor inputs = site_inputs(part);
     const at::Tensor plain = inputs.to(at::kCPU, at::kFloat).contiguous();
@@ -184,7 +186,8 @@ NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, con
   }
   NeuronRefit result;
   result.error_before = refitter.error();
-  const double damping = options.damping * static_cast<double>(start.kept.size()) / static_cast<double>(refitter.tokens());
+  const double damping =
+      options.damping * static_cast<double>(start.kept.size()) / static_cast<double>(refitter.tokens());
   while (result.steps < options.steps && refitter.step(options.iterations, damping)) ++result.steps;
   result.error_after = refitter.error();
   result.plain_error_after = refitter.error(false);

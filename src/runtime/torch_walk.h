@@ -30,12 +30,12 @@ class TorchWalk final : public LayerWalk {
   struct Part {
     Chunk chunk;
     Positions positions;
-    at::Tensor dense, x;                         // before the layer: of the dense and of the changed model
-    at::Tensor dense_attention_sum, dense_sum;   // of the dense model: after attention, after the FFN
-    at::Tensor dense_after;                      // what leaves the layer of the dense model
-    at::Tensor y;                                // after attention, of the changed model
-    at::Tensor attention_input;                  // of the changed model
-    at::Tensor inputs;                           // of the site where the walk stands; undefined: not computed, or not kept
+    at::Tensor dense, x;                        // before the layer: of the dense and of the changed model
+    at::Tensor dense_attention_sum, dense_sum;  // of the dense model: after attention, after the FFN
+    at::Tensor dense_after;                     // what leaves the layer of the dense model
+    at::Tensor y;                               // after attention, of the changed model
+    at::Tensor attention_input;                 // of the changed model
+    at::Tensor inputs;  // of the site where the walk stands; undefined: not computed, or not kept
   };
 
   SiteMoments compute_moments(int64_t layer, Site site, const std::optional<TargetOptions>& options);
@@ -54,7 +54,7 @@ class TorchWalk final : public LayerWalk {
   Transformer& transformer_;
   std::vector<Part> parts_;
   int64_t num_tokens_ = 0;
-  int64_t layer_ = -1;        // where the walk stands; -1: before the first
+  int64_t layer_ = -1;  // where the walk stands; -1: before the first
   Site site_ = Site::kAttention;
   bool diverged_ = false;     // the two models differ before this layer
   bool keeps_inputs_ = true;  // the inputs of a site are few enough to be kept for all chunks

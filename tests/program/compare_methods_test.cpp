@@ -37,8 +37,8 @@ TEST_F(CompareMethods, EveryMethodHasItsRowOfTheSameSize) {
     EXPECT_GT(row["kl_nats"], 0.0);
     EXPECT_GT(row["perplexity"], json["dense_perplexity"].get<double>() * 0.9);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"random", "prunenet", "gate-norm", "up-norm", "down-norm", "product", "gaussian",
-                                          "self-gaussian", "self-one-shot", "self-down", "self"}));
+  EXPECT_EQ(names, (std::set<std::string>{"random", "prunenet", "gate-norm", "up-norm", "down-norm", "product",
+                                          "gaussian", "self-gaussian", "self-one-shot", "self-down", "self"}));
   EXPECT_TRUE(fs::is_empty(work)) << "pruned models are gone once measured";
   EXPECT_NE(read_bytes(report).find("self-one-shot"), std::string::npos);
 }
@@ -54,8 +54,9 @@ TEST_F(CompareMethods, MeasuresWhatComparePrintsOfTheSameModel) {
 
 TEST_F(CompareMethods, BeyondTheFfnsOnlyMixesAreLeft) {
   PRUNENET_REQUIRE_RUNTIME();
-  const RunResult result = run_prunenet({"compare-methods", kDemo, "--ratio-total", "0.65", "--own-text", "2", "--tokens", "32",
-                                         "--calibration-text", "4", "--width-multiple", "64", "--json"});
+  const RunResult result =
+      run_prunenet({"compare-methods", kDemo, "--ratio-total", "0.65", "--own-text", "2", "--tokens", "32",
+                    "--calibration-text", "4", "--width-multiple", "64", "--json"});
   ASSERT_EQ(result.status, 0) << result.err;
   const Json json = Json::parse(result.out);
   ASSERT_EQ(json["rows"].size(), 1u);
