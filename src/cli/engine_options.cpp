@@ -66,7 +66,7 @@ std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptio
   engine.compute = options.dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
   engine.device = options.device;
   engine.stream = options.stream;
-  engine.threads = options.threads;
+  engine.threads = options.usable_threads();
   engine.throw_if_cancelled = &throw_if_cancelled;
   progress.begin("loading the model", 1);
   auto loaded = load_engine(open.checkpoint, open.model, engine);

@@ -171,6 +171,14 @@ void add_to_report(const SelfRun& run, Report& report) {
         "KL from dense",
         fmt::format("{:.4f} nats a token, on {} fresh sequences of its own text", *run.fresh_kl, run.fresh_sequences));
   }
+  if (run.mix) {
+    for (const MixCandidate& c : run.mix->candidates) {
+      if (!c.kl) continue;  // estimated only
+      report.options.emplace_back("mix tried", fmt::format("{} layers and {} KV groups fewer, width {}: {} removed, KL {:.4f}",
+                                                           c.layers_dropped, c.kv_groups_removed, c.widths.front(),
+                                                           format_percent(c.total_ratio), *c.kl));
+    }
+  }
   for (const SiteOutcome& site : run.outcome.sites) {
     report.sites.push_back({site.layer, site_name(site.site), site.units_before, site.units_after,
                             relative(site.error_before, site), relative(site.error_after, site)});

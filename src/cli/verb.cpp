@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -20,7 +21,7 @@ void add_common_options(CLI::App& verb, CommonOptions& options, bool computes) {
   verb.add_flag("--json", options.json, "Print one JSON object on stdout and nothing else there");
   verb.add_flag("-q,--quiet", options.quiet, "No progress on stderr (warnings and errors still come)");
   if (computes) {
-    verb.add_option("--threads", options.threads, "Threads to compute with; 0: all processors. Never changes a result")
+    verb.add_option("--threads", options.threads, "Threads to compute with, at most one a processor; 0: all processors. Never changes a result")
         ->capture_default_str()
         ->check(CLI::Range(0, 4096));
   }
@@ -77,8 +78,13 @@ CLI::Validator whole_number() {
   return CLI::Validator(problem, "");
 }
 
+int CommonOptions::usable_threads() const {
+  const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return std::min(threads, processors);
+}
+
 void prepare_linear_algebra(const CommonOptions& options, Progress& progress) {
-  set_num_threads(options.threads);
+  set_num_threads(options.usable_threads());
   const BlasInfo blas = blas_info();
   if (!blas.is_optimised) {
     progress.warn("linear algebra runs on " + blas.name + ", about a hundred times slower than OpenBLAS: install libopenblas0-openmp");

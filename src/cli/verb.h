@@ -38,6 +38,9 @@ struct CommonOptions {
   bool json = false;
   bool quiet = false;
   int threads = 0;
+
+  /// At most one a processor: more never change a result and only wait for each other.
+  int usable_threads() const;
 };
 void add_common_options(CLI::App& verb, CommonOptions& options, bool computes);
 
