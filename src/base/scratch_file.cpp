@@ -16,14 +16,17 @@ namespace {
 constexpr uint64_t kPage = 65536;  // mappings begin at a page of any machine
 }
 
-ScratchFile::ScratchFile(std::filesystem::path folder) : folder_(std::move(folder)) {
+std::filesystem::path nearest_folder(std::filesystem::path folder) {
   std::error_code error;
-  if (folder_.empty()) folder_ = ".";
-  while (!std::filesystem::is_directory(folder_, error) && folder_.has_relative_path()) {
-    folder_ = folder_.parent_path();
-    if (folder_.empty()) folder_ = ".";
+  if (folder.empty()) folder = ".";
+  while (!std::filesystem::is_directory(folder, error) && folder.has_relative_path()) {
+    folder = folder.parent_path();
+    if (folder.empty()) folder = ".";
   }
+  return folder;
 }
+
+ScratchFile::ScratchFile(std::filesystem::path folder) : folder_(nearest_folder(std::move(folder))) {}
 
 ScratchFile::~ScratchFile() {
   for (const auto mapping : mappings_) ::munmap(const_cast<std::byte*>(mapping.data()), mapping.size());

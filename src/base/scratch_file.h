@@ -10,6 +10,9 @@
 
 namespace prunenet {
 
+/// `folder`, or the nearest of its parents that exists: where scratch files go. An empty path is the current folder.
+std::filesystem::path nearest_folder(std::filesystem::path folder);
+
 class ScratchFile {
  public:
   /// In `folder`, or in its nearest existing parent. Nothing is made before the first `put`.

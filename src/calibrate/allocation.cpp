@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -58,18 +57,14 @@ class Interpolation {
 
 // KL when this layer alone keeps `count` of its neurons, refitted.
 double kl_of_width(SelfPruner& pruner, KlProbe& probe, int64_t layer, const Elimination& elimination,
-                   const Moments& moments, int64_t count) {
-  const ModelDescription& model = pruner.model();
-  const auto width = static_cast<int64_t>(model.layers[static_cast<size_t>(layer)].ffn.neurons.width);
+                   const Moments& moments, const Matrix<float>& weight, const std::optional<std::vector<double>>& bias,
+                   int64_t count) {
+  const int64_t width = weight.cols();
   ProbeChange change{layer, Site::kFfn, {}};
   change.change.kept = kept_groups(elimination, width, width - count);
-  const Matrix<float> weight = site_weight(pruner.checkpoint(), model, layer, Site::kFfn);
-  const auto bias = site_bias(pruner.checkpoint(), model, layer, Site::kFfn);
   const ShrinkOptions shrink = pruner.shrink_options();
-  RefitOptions options;
-  options.damping = shrink.damping;
-  options.precision = shrink.precision;
-  const Refit fitted = refit(moments, nullptr, weight, bias ? &*bias : nullptr, change.change.kept, options);
+  const Refit fitted =
+      refit(moments, nullptr, weight, bias ? &*bias : nullptr, change.change.kept, refit_options(shrink));
   if (shrink.refit) {
     change.change.weight = fitted.w;
     change.change.bias.assign(fitted.bias.begin(), fitted.bias.end());
@@ -81,19 +76,23 @@ double kl_of_width(SelfPruner& pruner, KlProbe& probe, int64_t layer, const Elim
 
 }  // namespace
 
+void require_shareable_widths(const ModelDescription& model, int64_t width_multiple) {
+  const std::vector<int64_t> widths = model.ffn_widths();
+  for (size_t layer = 0; layer < widths.size(); ++layer) {
+    if (widths[layer] % width_multiple == 0 && widths[layer] / width_multiple <= kMostUnits) continue;
+    fail(
+        ErrorCode::kBadOption, "--width-multiple",
+        "is {}; to share the loss between layers it must divide the {} neurons of layer {}, and not more than {} times",
+        width_multiple, widths[layer], layer, kMostUnits);
+  }
+}
+
 AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform,
                                const AdaptiveOptions& options) {
   const ModelDescription& model = pruner.model();
   const auto layers = static_cast<int64_t>(model.layers.size());
   const int64_t multiple = options.width_multiple;
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    const int64_t width = model.layers[static_cast<size_t>(layer)].ffn.neurons.width;
-    if (width % multiple == 0 && width / multiple <= kMostUnits) continue;
-    fail(
-        ErrorCode::kBadOption, "--width-multiple",
-        "is {}; to share the loss between layers it must divide the {} neurons of layer {}, and not more than {} times",
-        multiple, width, layer, kMostUnits);
-  }
+  require_shareable_widths(model, multiple);
   const Sensitivities& sensitivities = pruner.sensitivities();
   std::unique_ptr<KlProbe> probe;
   if (options.curves == CurveKind::kKl) {
@@ -120,6 +119,8 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     const double energy = elimination.energy > 0 ? elimination.energy : 1;
     LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
     if (probe) {
+      const Matrix<float> weight = site_weight(pruner.checkpoint(), model, layer, Site::kFfn);
+      const auto bias = site_bias(pruner.checkpoint(), model, layer, Site::kFfn);
       Interpolation kl;
       for (int64_t point = 1; point <= options.points; ++point) {
         // Closer together where little is removed: that is where most layers will end.
@@ -129,7 +130,7 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
         const int64_t gone = width - count;
         if (gone < 1 || gone > static_cast<int64_t>(elimination.error.size())) continue;
         kl.add(elimination.error[static_cast<size_t>(gone - 1)] / energy,
-               kl_of_width(pruner, *probe, layer, elimination, moments, count));
+               kl_of_width(pruner, *probe, layer, elimination, moments, weight, bias, count));
       }
       for (double& cost : curve.cost) cost = kl(cost);
     }

@@ -31,6 +31,10 @@ struct AdaptiveWidths {
   bool exact = true;
 };
 
+/// Throws kBadOption where the multiple does not divide a layer's width, or divides it into more units than the
+/// knapsack can hold.
+void require_shareable_widths(const ModelDescription& model, int64_t width_multiple);
+
 /// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption, before anything
 /// is measured, where the multiple does not divide a layer's width, and where KL is to be measured and there is no
 /// text. Cost: a walk through the dense model, an elimination a layer, and for kKl `points` refits and forward passes

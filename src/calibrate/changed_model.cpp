@@ -48,9 +48,7 @@ std::optional<std::vector<double>> site_bias(const Checkpoint& checkpoint, const
 }
 
 ChangedModel::ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ScratchFile& scratch)
-    : checkpoint_(checkpoint), model_(model), scratch_(scratch), mask_(whole_mask(model)) {
-  mask_.kept_kv_groups.clear();
-}
+    : checkpoint_(checkpoint), model_(model), scratch_(scratch), mask_(whole_mask(model)) {}
 
 void ChangedModel::keep_neurons(int64_t layer, std::vector<int64_t> kept) {
   mask_.kept[static_cast<size_t>(layer)] = std::move(kept);

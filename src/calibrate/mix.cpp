@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -97,8 +96,7 @@ class MixFinder {
     plan.widths = widths_of(widest_);
     plan.dropped_layers = {layers_ - 1};
     const int64_t price = std::max<int64_t>(1, whole_ - params_of(plan));
-    const int64_t most = std::min(layers_ - 1, (whole_ - most_ + price - 1) / price);
-    return options_.max_layers > 0 ? std::min(most, options_.max_layers) : most;
+    return std::min(layers_ - 1, (whole_ - most_ + price - 1) / price);
   }
 
   // Which layers go first, for as many as any candidate drops.

@@ -25,7 +25,6 @@ struct MixOptions {
   double total_ratio = 0;  // of all parameters, to be removed: at least
   int64_t width_multiple = 1;
   int64_t measured = 3;            // candidates, by estimate, that are carried out and measured
-  int64_t max_layers = 0;          // layers that may go; 0: as many as the budget pays
   int64_t judging_sequences = 32;  // of own text that nothing is fitted to and that no result is reported on: estimates
                                    // and candidates are judged on it
   /// Parameters of the model after a mask (slice knows).

@@ -97,11 +97,9 @@ class Shrinker {
     const Matrix<float> weight = site_weight(checkpoint_, model_, layer, site);
     const auto bias = site_bias(checkpoint_, model_, layer, site);
     const TargetMoments* target = moments.target ? &*moments.target : nullptr;
-    RefitOptions refit_options;
-    refit_options.damping = options_.damping;
-    refit_options.precision = options_.precision;
     const std::vector<int64_t> kept = changed_.kept_inputs(layer, site);
-    const Refit result = prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options);
+    const Refit result =
+        prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options(options_));
     outcome.target_energy = result.target_energy;
     outcome.error_before = result.plain_error;
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;
@@ -147,9 +145,15 @@ class Shrinker {
 
 }  // namespace
 
+RefitOptions refit_options(const ShrinkOptions& options) {
+  RefitOptions refit;
+  refit.damping = options.damping;
+  refit.precision = options.precision;
+  return refit;
+}
+
 Mask mask_of_sizes(const ModelDescription& model, const ShrinkPlan& plan) {
   Mask mask = whole_mask(model);
-  mask.kept_kv_groups.clear();
   for (size_t l = 0; l < model.layers.size(); ++l) {
     mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
     if (plan.kv_groups.empty()) continue;

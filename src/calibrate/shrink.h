@@ -65,6 +65,9 @@ ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model
                      const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
                      ChangedModel& changed, Progress& progress);
 
+/// What the surgeon's refit takes of them.
+RefitOptions refit_options(const ShrinkOptions& options);
+
 /// The units of a site, in the order in which they would go, down to `least` of them: for curves of error.
 Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site,
                            const Moments& moments, const Sensitivities& sensitivities, int64_t least,

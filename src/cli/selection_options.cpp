@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/scratch_file.h"
 #include "base/version.h"
 #include "calibrate/energy_scorer.h"
 #include "cli/format.h"
@@ -39,8 +40,7 @@ SpectrumRoute route_of(const TrainingOptions& options) {
 
 RunSpectra::RunSpectra(const TrainingOptions& options, const ModelDescription& model, std::filesystem::path scratch)
     : f64_(uses_f64(options, model)) {
-  std::error_code error;
-  while (!std::filesystem::is_directory(scratch, error) && scratch.has_relative_path()) scratch = scratch.parent_path();
+  scratch = nearest_folder(std::move(scratch));
   if (f64_) {
     in_f64_.emplace(scratch, route_of(options));
   } else {
@@ -82,38 +82,20 @@ void add_method_options(CLI::App& verb, SelectionOptions& options) {
                               ->check(CLI::IsMember({"sample", "top"}));
 }
 
-namespace {
-
-// The first of `names` that the user gave, or nothing.
-std::optional<std::string> said(const CLI::App& verb, std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    const CLI::Option* option = verb.get_option_no_throw(name);
-    if (option != nullptr && option->count() > 0) return name;
-  }
-  return std::nullopt;
-}
-
-// An option that would do nothing is a mistake of whoever gave it.
-void refuse(const CLI::App& verb, std::initializer_list<const char*> names, const std::string& why) {
-  if (const auto name = said(verb, names)) fail(ErrorCode::kBadOption, *name, "{}", why);
-}
-
-}  // namespace
-
 void check_selection(const SelectionOptions& options, bool reports, bool other_cuts) {
   const CLI::App& verb = *options.verb;
   const bool by_policy = options.mask.empty() && options.method == "prunenet";
   if (!options.mask.empty()) {
-    refuse(verb, {"--ratio", "--width-multiple"}, "the mask decides the width; it does not go with --mask");
-    refuse(verb, {"--method", "--policy", "--select"}, "the mask chooses the neurons; it does not go with --mask");
+    refuse_said(verb, {"--ratio", "--width-multiple"}, "the mask decides the width; it does not go with --mask");
+    refuse_said(verb, {"--method", "--policy", "--select"}, "the mask chooses the neurons; it does not go with --mask");
   } else if (!options.ratio && !other_cuts) {
     fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3 (or, with --method self, --ratio-total, --heads or --layers)");
   }
   if (!by_policy) {
-    refuse(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));
-    if (!reports) refuse(verb, {"--precision", "--route"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
+    refuse_said(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));
+    if (!reports) refuse_said(verb, {"--precision", "--route"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
   }
-  if (!by_policy || !options.policy.empty()) refuse(verb, {"--episodes", "--lr", "--kl"}, "does nothing here: no policy is trained");
+  if (!by_policy || !options.policy.empty()) refuse_said(verb, {"--episodes", "--lr", "--kl"}, "does nothing here: no policy is trained");
 }
 
 std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress) {

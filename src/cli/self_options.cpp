@@ -17,11 +17,6 @@ CLI::Validator share(bool with_one) {
   return CLI::Validator(problem, with_one ? "0..1" : "0..<1");
 }
 
-bool was_said(const CLI::App& verb, const char* name) {
-  const CLI::Option* option = verb.get_option_no_throw(name);
-  return option != nullptr && option->count() > 0;
-}
-
 // What goes with --method self alone, but for what also says how much is to go.
 constexpr const char* kSelfOnly[] = {"--calibration",
                                      "--own-text",
@@ -148,9 +143,7 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
 
 void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bool is_self) {
   const auto refuse = [&](std::initializer_list<const char*> names, const std::string& why) {
-    for (const char* name : names) {
-      if (was_said(verb, name)) fail(ErrorCode::kBadOption, name, "{}", why);
-    }
+    refuse_said(verb, names, why);
   };
   if (!is_self) {
     for (const char* name : kSelfOnly) refuse({name}, "goes with --method self");
@@ -171,7 +164,6 @@ void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bo
            "adaptive by KL needs the model to be run, and --calibration gaussian runs none: use --curves error");
     }
   }
-  if (options.calibration == "gaussian") refuse({"--own-text"}, "goes with a text");
   if (options.calibration != "own-text") refuse({"--temperature"}, "goes with own text");
   if (refit != "sequential") refuse({"--feedback", "--keep-output"}, "goes with a sequential refit");
   if (refit == "none") refuse({"--neuron-steps", "--neuron-iterations"}, "goes with a refit");

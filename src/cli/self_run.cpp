@@ -137,9 +137,7 @@ class SelfRunner {
   }
 
   bool said(const char* name) const {
-    if (request_.selection->verb == nullptr) return false;
-    const CLI::Option* option = request_.selection->verb->get_option_no_throw(name);
-    return option != nullptr && option->count() > 0;
+    return request_.selection->verb != nullptr && was_said(*request_.selection->verb, name);
   }
 
   // Whether anything of this run has the model compute.
@@ -233,16 +231,19 @@ class SelfRunner {
   }
 
   void measure(SelfPruner& pruner) {
+    std::vector<std::vector<TokenId>> fresh;
     if (self_.check > 0) {
       run_.fresh_sequences = self_.check;
-      const auto fresh = pruner.fresh_text(self_.check);
+      fresh = pruner.fresh_text(self_.check);
       progress_.begin("measuring the result", 1);
       run_.fresh_kl = measure_changed(*engine_, open_.model, *run_.changed, fresh);
       progress_.advance(1);
       progress_.end();
     }
     if (request_.wants_layer_kl) {
-      const auto probe = engine_->open_probe(first_tokens(pruner.fresh_text(kLayerSequences), kProbeTokens));
+      if (self_.check < kLayerSequences) fresh = pruner.fresh_text(kLayerSequences);
+      fresh.resize(kLayerSequences);
+      const auto probe = engine_->open_probe(first_tokens(fresh, kProbeTokens));
       run_.layer_kl = kl_of_layers(*probe, open_.model, *run_.changed, progress_);
     }
   }
@@ -300,11 +301,7 @@ void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptio
          kDeciWidthMultiple, multiple,
          width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
   }
-  for (const int64_t w : model.ffn_widths()) {
-    if (w % multiple == 0) continue;
-    fail(ErrorCode::kBadOption, "--width-multiple",
-         "is {}; to share the loss between layers it must divide their width, {}", multiple, w);
-  }
+  require_shareable_widths(model, multiple);
 }
 
 ShrinkPlan planned_sizes(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open) {

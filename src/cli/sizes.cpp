@@ -3,8 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <numeric>
-
+#include "calibrate/shrink.h"
 #include "cli/format.h"
 #include "selection/budget.h"
 
@@ -26,12 +25,9 @@ double SizeChange::ffn_ratio_reached() const { return removed(before.ffn_params,
 double SizeChange::total_ratio_reached() const { return removed(before.params, after.params); }
 
 SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths) {
-  Mask any;  // which neurons stay does not matter for the sizes
-  for (int64_t width : widths) {
-    any.kept.emplace_back(static_cast<size_t>(width));
-    std::iota(any.kept.back().begin(), any.kept.back().end(), 0);
-  }
-  return size_change(open, plan_slice(open.checkpoint, open.model, any));
+  ShrinkPlan plan;
+  plan.widths = widths;
+  return size_change(open, plan_slice(open.checkpoint, open.model, mask_of_sizes(open.model, plan)));
 }
 
 SizeChange size_change(const OpenModel& open, const SlicePlan& plan) {

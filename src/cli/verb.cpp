@@ -78,6 +78,17 @@ CLI::Validator whole_number() {
   return CLI::Validator(problem, "");
 }
 
+bool was_said(const CLI::App& verb, const char* name) {
+  const CLI::Option* option = verb.get_option_no_throw(name);
+  return option != nullptr && option->count() > 0;
+}
+
+void refuse_said(const CLI::App& verb, std::initializer_list<const char*> names, const std::string& why) {
+  for (const char* name : names) {
+    if (was_said(verb, name)) fail(ErrorCode::kBadOption, name, "{}", why);
+  }
+}
+
 int CommonOptions::usable_threads() const {
   const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   return std::min(threads, processors);

@@ -52,6 +52,12 @@ void require_file_possible(const std::filesystem::path& path, const std::string&
 /// The same for an HTML report; an empty path is no report and always possible.
 void require_report_possible(const std::string& path, bool overwrite, const std::vector<std::string>& folders);
 
+/// The user gave this option; false where the verb has none of the name.
+bool was_said(const CLI::App& verb, const char* name);
+/// Throws kBadOption for the first of `names` that the user gave: an option that would do nothing is a mistake of whoever
+/// gave it.
+void refuse_said(const CLI::App& verb, std::initializer_list<const char*> names, const std::string& why);
+
 /// Accepts finite numbers above 0, up to `most` (CLI::PositiveNumber lets NaN through).
 CLI::Validator positive_number(double most = 1e300);
 /// Accepts whole numbers from 0 to 2^64 - 1 (CLI11 wraps negative ones around).

@@ -3,11 +3,7 @@
 
 #include <algorithm>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PRUNENET_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PRUNENET_CLONES
-#endif
+#include "linalg/clones.h"
 
 namespace prunenet::kernel {
 namespace {

@@ -27,7 +27,7 @@ TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>
     {
       const auto block = transformer_.block(layer);
       for (Part& part : parts_)
-        part.states.push_back(changed_layer(part.states.back(), part, *block, static_cast<int64_t>(layer), {}));
+        part.states.push_back(transformer_.run_block(part.states.back(), *block, layer, part.chunk, part.positions));
     }
     transformer_.release_block(layer);
   }

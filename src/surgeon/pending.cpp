@@ -1,11 +1,7 @@
 // subtract_pending, compiled for several instruction sets; the loader takes the best one the processor has.
 #include "surgeon/pending.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PRUNENET_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PRUNENET_CLONES
-#endif
+#include "linalg/clones.h"
 
 namespace prunenet::kernel {
 namespace {
