@@ -1,12 +1,15 @@
-// A checkpoint as Hugging Face writes it: a folder with config.json, one safetensors file or several with an index, and
-// the files of the tokenizer. What the tensors mean is the business of the model room.
+// A checkpoint: a folder as Hugging Face writes it, with config.json, one safetensors file or several with an index, and
+// the files of the tokenizer; or a GGUF file, which holds all of this in itself. What the tensors mean is the business of
+// the model room.
 #pragma once
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "checkpoint/gguf.h"
 #include "checkpoint/safetensors.h"
 
 namespace prunenet {
@@ -22,10 +25,16 @@ class Checkpoint {
   /// a shard that the index names), kFormat, kMismatch (index and shards disagree), kUnsupported (only weights of
   /// another format). Files outside the folder are never read: an index naming a path, or a symlink that leaves the
   /// folder, is refused; links of the Hugging Face cache (`../../blobs/...`) are followed.
-  explicit Checkpoint(const std::filesystem::path& folder);
+  /// `path` is a folder, or a file that begins with the magic of GGUF.
+  explicit Checkpoint(const std::filesystem::path& path);
 
+  /// The folder, or the GGUF file.
   const std::filesystem::path& folder() const { return folder_; }
-  /// config.json, byte for byte.
+  /// The GGUF file behind it; nullptr for a folder.
+  const GgufFile* gguf() const { return gguf_.get(); }
+  /// What states the sizes, for errors: "FOLDER/config.json", or "FILE.gguf: metadata".
+  std::string config_where() const;
+  /// config.json, byte for byte; empty for a GGUF file, whose sizes are in its metadata.
   const std::string& config_text() const { return config_text_; }
 
   /// All tensors in the order in which they are stored: shard by shard, byte by byte.

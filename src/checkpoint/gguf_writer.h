@@ -1,0 +1,39 @@
+// Writing a GGUF file as a stream. Memory: the header, whatever the size of the tensors.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "base/file.h"
+#include "checkpoint/gguf_metadata.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/tensor_sink.h"
+
+namespace prunenet {
+
+class GgufWriter final : public TensorSink {
+ public:
+  /// Creates the file `path` (which must not exist; see OutputFile for the name under which it appears) in version 3 with
+  /// `metadata` in its order, and `tensors` in this order, each aligned as general.alignment says (32 where it is
+  /// absent). Throws kUnsupported for a type that GGUF does not have, kFormat for more than 4 dimensions, a name of more
+  /// than 63 bytes, an alignment that is none.
+  GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors);
+  ~GgufWriter() override;
+
+  uint64_t total_bytes() const override { return total_bytes_; }
+  void append(std::span<const std::byte> bytes) override;
+  void finish() override;
+
+ private:
+  void pad();
+
+  std::vector<TensorSpec> tensors_;
+  uint64_t alignment_ = 32;
+  uint64_t total_bytes_ = 0;
+  size_t next_ = 0;          // tensor
+  uint64_t left_bytes_ = 0;  // of it
+  FileWriter writer_;
+};
+
+}  // namespace prunenet
