@@ -53,7 +53,8 @@ template <typename Real>
 void widen(const std::byte* source, Dtype dtype, size_t count, Real* destination);
 
 /// Stores `count` numbers as a type that can be written: F64, F32, F16, BF16, or Q8_0 (whole blocks; to the bit what
-/// ggml's reference quantiser writes). False when a number is not finite or beyond the range of the type.
+/// ggml's reference quantiser writes). False when a number is not finite or beyond the range of the type; what is stored
+/// then is of no use. `destination` needs no alignment.
 bool narrow(const float* values, size_t count, Dtype dtype, std::byte* destination);
 bool dtype_can_be_written(Dtype dtype);
 

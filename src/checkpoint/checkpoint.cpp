@@ -1,4 +1,5 @@
-// Opening a checkpoint folder: config, single file or shards, and what must be copied beside them.
+// Opening a checkpoint: a GGUF file, or a folder with its config, single file or shards, and what must be copied beside
+// them.
 #include "checkpoint/checkpoint.h"
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 constexpr uint64_t kMaxConfigBytes = 16u << 20;
+constexpr std::string_view kSplitCountKey = "split.count";
 
 // Weights in other formats, which a pruned copy must not carry: they would be the dense model's.
 constexpr std::array<std::string_view, 12> kOtherWeights{".bin",  ".pt",   ".pth",  ".ckpt",     ".h5",     ".msgpack",
@@ -31,6 +33,18 @@ bool is_weights_file(const std::string& name) {
          name.ends_with(".bin.index.json");
 }
 
+// A folder whose weights are in a GGUF file only: the file itself is what can be opened.
+void refuse_gguf_inside(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".gguf") names.push_back(entry.path().filename().string());
+  }
+  if (names.empty()) return;
+  fail(ErrorCode::kUnsupported, folder.string(), "has no safetensors, its weights are in '{}'; give that file itself: {}",
+       *std::min_element(names.begin(), names.end()),
+       (folder / *std::min_element(names.begin(), names.end())).string());
+}
+
 std::vector<std::string> shard_names(const fs::path& folder, std::map<std::string, std::string>& weight_map) {
   std::error_code error;  // a link to itself counts as missing
   const bool single = fs::exists(folder / kSingleFile, error);
@@ -43,6 +57,7 @@ std::vector<std::string> shard_names(const fs::path& folder, std::map<std::strin
     return {names.begin(), names.end()};
   }
   if (single) return {std::string(kSingleFile)};
+  refuse_gguf_inside(folder);
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     if (ends_with_any(name, kOtherWeights)) {
@@ -74,13 +89,38 @@ fs::path resolve_inside(const fs::path& folder, const std::string& name) {
        real.string());
 }
 
-Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
+Checkpoint::Checkpoint(const fs::path& path) : folder_(path) {
   std::error_code error;
-  if (!fs::exists(folder, error)) fail(ErrorCode::kNotFound, folder.string(), "no such folder");
-  if (!fs::is_directory(folder, error)) {
-    fail(ErrorCode::kFormat, folder.string(), "is not a folder; a Hugging Face checkpoint folder is expected");
+  if (!fs::exists(path, error)) fail(ErrorCode::kNotFound, path.string(), "no such folder or file");
+  if (fs::is_directory(path, error)) {
+    open_folder();
+  } else if (is_gguf_file(path)) {
+    open_gguf();
+  } else {
+    fail(ErrorCode::kFormat, path.string(),
+         "is not a folder and no GGUF file; a Hugging Face checkpoint folder or a GGUF file is expected");
   }
+}
+
+void Checkpoint::open_gguf() {
+  gguf_ = std::make_unique<GgufFile>(folder_);
+  const GgufMetadata& metadata = gguf_->metadata();
+  if (const auto parts = metadata.integer(kSplitCountKey, folder_.string()); parts.value_or(1) > 1) {
+    fail(ErrorCode::kUnsupported, folder_.string(),
+         "is one of {} parts of a split model; merge them first (llama-gguf-split --merge)", *parts);
+  }
+  for (const StoredTensor& tensor : gguf_->header().tensors) {
+    index_.emplace(tensor.spec.name, tensors_.size());
+    tensors_.push_back({tensor, 0});
+  }
+  if (tensors_.empty()) fail(ErrorCode::kFormat, folder_.string(), "holds no weights (no tensors), metadata alone");
+}
+
+void Checkpoint::open_folder() {
+  const fs::path& folder = folder_;
+  std::error_code error;
   if (!fs::exists(folder / "config.json", error)) {
+    refuse_gguf_inside(folder);
     fail(ErrorCode::kNotFound, folder.string(), "has no config.json: not a Hugging Face checkpoint folder");
   }
   config_text_ = read_text_file(resolve_inside(folder, "config.json"), kMaxConfigBytes);
@@ -123,12 +163,25 @@ const Checkpoint::Entry& Checkpoint::at(const std::string& name) const {
   return *entry;
 }
 
+const MappedFile& Checkpoint::file_of(const Entry& entry) const {
+  return gguf_ ? gguf_->file() : shards_[entry.shard].file();
+}
+
 void Checkpoint::release(const Entry& entry) const {
-  shards_[entry.shard].file().release(entry.stored.offset, entry.stored.spec.size_bytes());
+  file_of(entry).release(entry.stored.offset, entry.stored.spec.size_bytes());
 }
 
 std::string Checkpoint::where(const Entry& entry) const {
-  return fmt::format("{}: tensor '{}'", shards_[entry.shard].file().path().string(), entry.stored.spec.name);
+  return fmt::format("{}: tensor '{}'", file_of(entry).path().string(), entry.stored.spec.name);
+}
+
+std::string Checkpoint::config_where() const {
+  return gguf_ ? folder_.string() + ": metadata" : (folder_ / "config.json").string();
+}
+
+const std::map<std::string, std::string>& Checkpoint::metadata() const {
+  static const std::map<std::string, std::string> kNone;
+  return gguf_ ? kNone : shards_.front().header().metadata;
 }
 
 uint64_t Checkpoint::tensor_bytes() const {
@@ -139,6 +192,7 @@ uint64_t Checkpoint::tensor_bytes() const {
 
 std::string Checkpoint::header_hash() const {
   Sha256 hash;
+  if (gguf_) hash.update(gguf_->file().bytes().first(gguf_->header().data_offset));
   for (const SafetensorsFile& shard : shards_) {
     hash.update(shard.file().bytes().first(shard.header().header_bytes));
   }
@@ -151,6 +205,7 @@ bool Checkpoint::is_shard(const std::string& name) const {
 
 Checkpoint::SideFiles Checkpoint::side_files() const {
   SideFiles files;
+  if (gguf_) return files;
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());

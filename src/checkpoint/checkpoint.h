@@ -22,8 +22,8 @@ class Checkpoint {
   };
 
   /// Opens and validates everything but the values of the weights. Throws kNotFound (no folder, no config, no weights,
-  /// a shard that the index names), kFormat, kMismatch (index and shards disagree), kUnsupported (only weights of
-  /// another format). Files outside the folder are never read: an index naming a path, or a symlink that leaves the
+  /// a shard that the index names), kFormat (a GGUF file without tensors, too), kMismatch (index and shards disagree),
+  /// kUnsupported (only weights of another format, one part of a split GGUF file). Files outside the folder are never read: an index naming a path, or a symlink that leaves the
   /// folder, is refused; links of the Hugging Face cache (`../../blobs/...`) are followed.
   /// `path` is a folder, or a file that begins with the magic of GGUF.
   explicit Checkpoint(const std::filesystem::path& path);
@@ -45,7 +45,9 @@ class Checkpoint {
   const Entry& at(const std::string& name) const;
 
   /// The stored bytes of a tensor, in the mapping.
-  std::span<const std::byte> bytes(const Entry& entry) const { return shards_[entry.shard].bytes(entry.stored); }
+  std::span<const std::byte> bytes(const Entry& entry) const {
+    return gguf_ ? gguf_->bytes(entry.stored) : shards_[entry.shard].bytes(entry.stored);
+  }
   /// Lets the memory of a tensor's pages go; see MappedFile::release.
   void release(const Entry& entry) const;
   /// "model-00001-of-00002.safetensors: tensor 'x'": for errors.
@@ -53,10 +55,11 @@ class Checkpoint {
 
   /// Bytes of all tensors together, without headers.
   uint64_t tensor_bytes() const;
-  /// SHA-256 over the headers of all shards, in order: identifies names, types, shapes and layout of the weights.
+  /// SHA-256 over the headers of all shards, in order: identifies names, types, shapes and layout of the weights; of a
+  /// GGUF file over all that lies before its data.
   std::string header_hash() const;
-  /// Metadata of the first shard (`"format": "pt"` and what else its writer noted).
-  const std::map<std::string, std::string>& metadata() const { return shards_.front().header().metadata; }
+  /// Metadata of the first shard (`"format": "pt"` and what else its writer noted); none of a GGUF file, see `gguf`.
+  const std::map<std::string, std::string>& metadata() const;
 
   /// A top-level file of the folder that a pruned copy needs as well.
   struct SideFile {
@@ -67,15 +70,19 @@ class Checkpoint {
     std::vector<SideFile> copied;       // tokenizer, generation settings, licence, code ...
     std::vector<std::string> left_out;  // other weights, sub-folders, hidden files
   };
-  /// Everything in the folder but config.json, the safetensors files and their index. Throws kFormat for a symlink that
-  /// leaves the folder.
+  /// Everything in the folder but config.json, the safetensors files and their index; nothing for a GGUF file. Throws
+  /// kFormat for a symlink that leaves the folder.
   SideFiles side_files() const;
 
  private:
+  void open_folder();
+  void open_gguf();
   bool is_shard(const std::string& name) const;
+  const MappedFile& file_of(const Entry& entry) const;
 
   std::filesystem::path folder_;
   std::string config_text_;
+  std::unique_ptr<GgufFile> gguf_;
   std::vector<SafetensorsFile> shards_;
   std::vector<std::string> shard_names_;
   std::vector<Entry> tensors_;

@@ -10,27 +10,28 @@
 #include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "checkpoint/tensor_sink.h"
 
 namespace prunenet {
 
 inline constexpr uint64_t kDefaultMaxShardBytes = 5'000'000'000;
 
-class CheckpointWriter {
+class CheckpointWriter final : public TensorSink {
  public:
   /// Plans the files of `folder` for `tensors` in this order: `model.safetensors`, or, beyond `max_shard_bytes` of
   /// tensor data, `model-00001-of-0000N.safetensors` and an index. A tensor is never split: one larger than the limit
   /// gets a shard of its own. `metadata` goes into every header, with "format": "pt" added, which transformers expects.
   CheckpointWriter(std::filesystem::path folder, std::vector<TensorSpec> tensors,
                    std::map<std::string, std::string> metadata, uint64_t max_shard_bytes = kDefaultMaxShardBytes);
-  ~CheckpointWriter();
+  ~CheckpointWriter() override;
 
   /// Bytes of all weight files, headers included.
-  uint64_t total_bytes() const { return total_bytes_; }
+  uint64_t total_bytes() const override { return total_bytes_; }
 
   /// Appends to the tensor that is next in order; a tensor may come in pieces. More bytes than planned is a defect.
-  void append(std::span<const std::byte> bytes);
+  void append(std::span<const std::byte> bytes) override;
   /// Closes the last shard and writes the index. Fewer bytes than planned is a defect.
-  void finish();
+  void finish() override;
 
  private:
   struct Shard {

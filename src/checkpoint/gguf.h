@@ -24,10 +24,11 @@ struct GgufHeader {
   uint64_t data_offset = 0;           // where the tensors begin: magic, metadata and table lie before it
 };
 
-/// Parses and validates. `where` names the file in errors. Throws kFormat: bad magic, a count or length beyond the file,
-/// alignment that is zero or no power of two, duplicate keys or tensors, offsets that are misaligned, overlap or leave
-/// the file, rows that are no whole blocks, more than 4 dimensions; kUnsupported: another version, big-endian, a tensor
-/// type that this program cannot read (named: "IQ2_XS"). Memory: proportional to the file's metadata, whatever it says.
+/// Parses and validates. `where` names the file in errors. Throws kFormat: bad magic, a count or length beyond the
+/// file, alignment that is zero or no power of two, duplicate keys or tensors, offsets that are misaligned, overlap or
+/// leave the file, rows that are no whole blocks, more than 4 dimensions; kUnsupported: another version, big-endian, a
+/// tensor type that this program cannot read (named: "IQ2_XS"). Memory: proportional to the file's metadata, whatever
+/// it says.
 GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& where);
 
 /// True when the file begins with the magic of GGUF.

@@ -37,7 +37,7 @@ struct GgufValue {
   GgufType type = GgufType::kU32;
   std::string bytes{};                // a scalar, little-endian, or the text of a string
   GgufType element = GgufType::kU32;  // of an array
-  std::string packed{};               // an array of scalars, one after the other
+  std::string packed{};               // an array of scalars, one after the other, little-endian
   std::vector<std::string> texts{};   // an array of strings
   std::vector<GgufValue> arrays{};    // an array of arrays
 
@@ -68,12 +68,13 @@ class GgufMetadata {
   bool has(std::string_view key) const { return find(key) != nullptr; }
   /// Replaces the value where the key is, or adds it at the end.
   void set(std::string_view key, GgufValue value);
+  /// Nothing happens where the key is absent; likewise of `rename`.
   void erase(std::string_view key);
-  /// Gives a key another name in its place.
+  /// Gives a key another name in its place. A name that is there already is a defect.
   void rename(std::string_view key, std::string name);
 
-  // Reading with conversion: nothing where the key is absent. Throw kFormat, naming key, expected and found, for a value
-  // of another kind. `where` names the file.
+  // Reading with conversion: nothing where the key is absent. Throw kFormat, naming key, expected and found, for a
+  // value of another kind. `where` names the file.
   std::optional<std::string> text(std::string_view key, const std::string& where) const;
   std::optional<int64_t> integer(std::string_view key, const std::string& where) const;  // any integer type
   std::optional<double> number(std::string_view key, const std::string& where) const;    // any number

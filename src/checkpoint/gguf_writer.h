@@ -14,10 +14,11 @@ namespace prunenet {
 
 class GgufWriter final : public TensorSink {
  public:
-  /// Creates the file `path` (which must not exist; see OutputFile for the name under which it appears) in version 3 with
-  /// `metadata` in its order, and `tensors` in this order, each aligned as general.alignment says (32 where it is
-  /// absent). Throws kUnsupported for a type that GGUF does not have, kFormat for more than 4 dimensions, a name of more
-  /// than 63 bytes, an alignment that is none.
+  /// Creates the file `path` (which must not exist; see OutputFile for the name under which it appears) in version 3
+  /// with `metadata` in its order, and `tensors` in this order, each aligned as general.alignment says (32 where it is
+  /// absent), the last one too. Throws kUnsupported for a type that GGUF does not have, kFormat for more than 4
+  /// dimensions, rows that are no whole blocks, a name that is empty, of more than 63 bytes, or there twice, an
+  /// alignment that is none. Nothing is written before that.
   GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors);
   ~GgufWriter() override;
 
@@ -26,14 +27,14 @@ class GgufWriter final : public TensorSink {
   void finish() override;
 
  private:
-  void pad();
+  void start_next();
 
   std::vector<TensorSpec> tensors_;
   uint64_t alignment_ = 32;
   uint64_t total_bytes_ = 0;
-  size_t next_ = 0;          // tensor
+  size_t next_ = 0;          // tensor: the one that bytes go to
   uint64_t left_bytes_ = 0;  // of it
-  FileWriter writer_;
+  std::unique_ptr<FileWriter> writer_;
 };
 
 }  // namespace prunenet

@@ -50,7 +50,7 @@ inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file, const std::string& where);
 
 /// A header's bytes (length, JSON, padded with spaces to a multiple of 8) for tensors stored in this order with no
-/// gaps.
+/// gaps. Throws kUnsupported for a quantised tensor, which the format does not have.
 std::string format_safetensors_header(std::span<const TensorSpec> tensors,
                                       const std::map<std::string, std::string>& metadata);
 

@@ -178,7 +178,7 @@ int64_t TensorSpec::num_elements() const {
 }
 
 uint64_t TensorSpec::size_bytes() const {
-  return static_cast<uint64_t>(num_elements()) * dtype_size_bytes(dtype);
+  return dtype_bytes(dtype, static_cast<uint64_t>(num_elements()));
 }
 
 std::string to_string(const TensorSpec& spec) {
@@ -218,6 +218,10 @@ std::string format_safetensors_header(std::span<const TensorSpec> tensors,
   if (!metadata.empty()) text += fmt::format("\"{}\":{},", kMetadataKey, Json(metadata).dump());
   uint64_t offset = 0;
   for (const TensorSpec& tensor : tensors) {
+    if (dtype_is_quantised(tensor.dtype)) {
+      fail(ErrorCode::kUnsupported, fmt::format("tensor '{}'", tensor.name), "is {}: safetensors have no such type",
+           dtype_name(tensor.dtype));
+    }
     const uint64_t end = offset + tensor.size_bytes();
     text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}},)", Json(tensor.name).dump(),
                         dtype_name(tensor.dtype), fmt::join(tensor.shape, ","), offset, end);

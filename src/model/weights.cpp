@@ -2,9 +2,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "base/error.h"
 
@@ -127,52 +125,11 @@ std::vector<double> column_norms(const Checkpoint& checkpoint, const MatrixRef& 
 
 namespace {
 
-// Rounds to nearest, ties to even; what is beyond the largest number becomes infinity.
-uint16_t f16_from_f32(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
-  const float size = std::abs(value);
-  if (size >= 65520.0f) return static_cast<uint16_t>(sign | 0x7c00u);  // half a step above 65504
-  if (size < 0x1p-14f) {                                               // subnormal: a whole number of 2^-24
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(static_cast<double>(size) * 0x1p24)));
-  }
-  const uint32_t magnitude = bits & 0x7fffffffu;
-  const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);  // a carry moves into the exponent
-  return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
-}
-
-template <typename Stored>
-bool put(Stored value, std::byte* out) {
-  std::memcpy(out, &value, sizeof value);
-  return true;
-}
-
-// Writes one finite number; false where the type's range does not hold it.
-bool narrow(float value, Dtype dtype, std::byte* out) {
-  switch (dtype) {
-    case Dtype::kF64:
-      return put(static_cast<double>(value), out);
-    case Dtype::kF32:
-      return put(value, out);
-    case Dtype::kF16: {
-      const uint16_t bits = f16_from_f32(value);
-      return put(bits, out) && (bits & 0x7c00u) != 0x7c00u;
-    }
-    case Dtype::kBf16: {
-      const uint16_t bits = bf16_from_f32(value);
-      return put(bits, out) && (bits & 0x7f80u) != 0x7f80u;
-    }
-    default:
-      PRUNENET_CHECK(false);
-      return false;
-  }
-}
-
 // [rows, cols] as stored, or as its transpose.
 std::vector<std::byte> encode(const Checkpoint::Entry& entry, const std::string& where, std::span<const float> values,
                               int64_t rows, int64_t cols, bool transposed) {
   const Dtype dtype = entry.stored.spec.dtype;
-  if (!dtype_is_computable(dtype))
+  if (!dtype_can_be_written(dtype) || dtype_is_quantised(dtype))
     fail(ErrorCode::kUnsupported, where, "is {}: new values can be stored as F64, F32, F16 or BF16", dtype_name(dtype));
   const size_t element = dtype_size_bytes(dtype);
   std::vector<std::byte> bytes(values.size() * element);
@@ -181,7 +138,7 @@ std::vector<std::byte> encode(const Checkpoint::Entry& entry, const std::string&
       const float value = values[static_cast<size_t>(i * cols + j)];
       const auto place = static_cast<size_t>(transposed ? j * rows + i : i * cols + j);
       if (!std::isfinite(value)) fail(ErrorCode::kNonFinite, where, "a new value is {}", value);
-      if (!narrow(value, dtype, bytes.data() + place * element))
+      if (!narrow(&value, 1, dtype, bytes.data() + place * element))
         fail(ErrorCode::kNonFinite, where, "the new value {} is beyond the range of {}", value, dtype_name(dtype));
     }
   }

@@ -1,0 +1,30 @@
+// Constants of the GGUF format that reader and writer share: the types of tensors by their numbers, the alignment.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/dtype.h"
+#include "checkpoint/gguf_metadata.h"
+
+namespace prunenet {
+
+/// The bytes a GGUF file begins with.
+inline constexpr std::string_view kGgufMagic = "GGUF";
+/// Where tensors begin in a file that does not say: at multiples of so many bytes.
+inline constexpr uint64_t kGgufDefaultAlignment = 32;
+inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
+/// Dimensions of a tensor, at most.
+inline constexpr uint32_t kGgufMaxDimensions = 4;
+
+/// The type of that number; nothing for one that this program does not read.
+std::optional<Dtype> dtype_from_gguf(uint32_t number);
+/// The name ggml gives that number ("IQ2_XS"), or "type 77".
+std::string gguf_tensor_type_name(uint32_t number);
+
+/// The alignment that the metadata state. Throws kFormat unless it is a u32 and a power of two.
+uint64_t gguf_alignment(const GgufMetadata& metadata, const std::string& where);
+
+}  // namespace prunenet
