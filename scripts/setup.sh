@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that building and testing prunenet needs. Says what it does; does nothing where all are
 # there already. Works as root or with sudo.
-# Usage: scripts/setup.sh [--build-only] [--no-runtime]
+# Usage: scripts/setup.sh [--build-only] [--no-runtime] [--no-node]
 #   --build-only   leave out what only the tests need
+#   --no-node      leave out node and npm (355 small packages, 50 MB): the tests against llama.cpp are then skipped
 #   --no-runtime   leave out libtorch (190 packages, 810 MB): everything but the verbs that run a model
 set -euo pipefail
 
@@ -13,16 +14,21 @@ test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-14-dev)
 runtime_packages=(libtorch-dev)
 
 packages=("${build_packages[@]}")
-with_tests=1 with_runtime=1
+with_tests=1 with_runtime=1 with_node=1
 for option in "$@"; do
   case "$option" in
     --build-only) with_tests=0 ;;
     --no-runtime) with_runtime=0 ;;
-    *) echo "usage: scripts/setup.sh [--build-only] [--no-runtime]" >&2; exit 2 ;;
+    --no-node) with_node=0 ;;
+    *) echo "usage: scripts/setup.sh [--build-only] [--no-runtime] [--no-node]" >&2; exit 2 ;;
   esac
 done
 [ $with_tests = 0 ] || packages+=("${test_packages[@]}")
 [ $with_runtime = 0 ] || packages+=("${runtime_packages[@]}")
+# A node that came another way stays: Debian's npm would replace it by Debian's node.
+if [ $with_tests = 1 ] && [ $with_node = 1 ] && ! { command -v node && command -v npm; } >/dev/null; then
+  packages+=(nodejs npm)
+fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "setup: this is no Debian system; install the equivalents of: ${packages[*]}" >&2

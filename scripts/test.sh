@@ -18,6 +18,13 @@ preset=release
 [ "$mode" = --asan ] && preset=asan-ubsan
 step() { printf '\n== %s (%s s so far)\n' "$1" "$SECONDS"; }
 
+step "llama.cpp, the real client"
+if command -v node >/dev/null && command -v npm >/dev/null && [ "$(uname -m)" = x86_64 ]; then
+  tests/llama_cpp/install.sh "build/$preset/llama_cpp"
+else
+  echo "note: node, npm or an x86-64 processor is missing: the tests against llama.cpp are skipped"
+fi
+
 step "building ($preset)"
 cmake --preset "$preset" -DPRUNENET_TESTS=ON $([ "$mode" = --asan ] || echo -DPRUNENET_BENCH=ON) >/dev/null
 cmake --build --preset "$preset" -j "$jobs"
