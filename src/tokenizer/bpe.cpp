@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include "tokenizer/byte_level.h"
+#include "tokenizer/marks.h"
 #include "tokenizer/unicode.h"
 
 namespace prunenet::tokenization {
 namespace {
 
-constexpr std::string_view kMark = "\xe2\x96\x81";  // U+2581, which SentencePiece writes for a space
 constexpr char32_t kLowCharacters = 0x3000;
 
 JsonNode require_bpe(const JsonNode& node) {
@@ -38,14 +38,6 @@ Vocabulary read_vocabulary(const JsonNode& node) {
     entries.emplace_back(text, id.get<TokenId>());
   }
   return Vocabulary(std::move(entries), node.where());
-}
-
-// Whether a mark stands behind another character.
-bool has_inner_mark(std::string_view text) {
-  for (size_t at = text.find(kMark, 1); at != text.npos; at = text.find(kMark, at + kMark.size())) {
-    if (at < kMark.size() || text.substr(at - kMark.size(), kMark.size()) != kMark) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -166,16 +158,11 @@ void Bpe::append_cached(std::string_view word, std::vector<TokenId>& ids) const 
 }
 
 void Bpe::append_ids(std::string_view word, std::vector<TokenId>& ids) const {
-  size_t begin = 0;
   if (cuts_at_marks_) {  // no merge reaches across such a place, so that short stretches can be remembered
-    for (size_t at = word.find(kMark); at != word.npos; at = word.find(kMark, at + kMark.size())) {
-      const bool behind_mark = at >= begin + kMark.size() && word.substr(at - kMark.size(), kMark.size()) == kMark;
-      if (at == begin || behind_mark) continue;
-      append_cached(word.substr(begin, at - begin), ids);
-      begin = at;
-    }
+    cut_at_marks(word, [&](std::string_view part) { append_cached(part, ids); });
+  } else if (!word.empty()) {
+    append_cached(word, ids);
   }
-  if (begin < word.size()) append_cached(word.substr(begin), ids);
 }
 
 }  // namespace prunenet::tokenization

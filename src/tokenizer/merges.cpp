@@ -43,11 +43,16 @@ Merges::Merges(size_t count) {
 }
 
 void Merges::add(TokenId left, TokenId right, TokenId result) {
+  add(left, right, result, static_cast<uint32_t>(count_));
+}
+
+void Merges::add(TokenId left, TokenId right, TokenId result, uint32_t rank) {
   const uint64_t pair = pair_of(left, right);
-  PRUNENET_CHECK(left >= 0 && right >= 0 && 2 * size_t{next_rank_} < slots_.size());
+  PRUNENET_CHECK(left >= 0 && right >= 0 && 2 * count_ < slots_.size());
   size_t at = slot_of(pair);
   while (slots_[at].pair != kFree && slots_[at].pair != pair) at = (at + 1) % slots_.size();
-  slots_[at] = {pair, {next_rank_++, result}};
+  slots_[at] = {pair, {rank, result}};
+  ++count_;
 }
 
 const Merges::Merge* Merges::find(TokenId left, TokenId right) const {

@@ -21,6 +21,8 @@ class Merges {
   explicit Merges(size_t count);
   /// Adds the next merge of the list; of two of the same pair the later one counts. Ids are not negative.
   void add(TokenId left, TokenId right, TokenId result);
+  /// Adds a merge of a rank of its own: of merges of one rank the leftmost comes first.
+  void add(TokenId left, TokenId right, TokenId result, uint32_t rank);
 
   const Merge* find(TokenId left, TokenId right) const;
 
@@ -41,7 +43,7 @@ class Merges {
 
   std::vector<Slot> slots_;  // open addressing, at most half full
   int shift_ = 0;
-  uint32_t next_rank_ = 0;
+  size_t count_ = 0;
 };
 
 }  // namespace prunenet::tokenization

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/marks.h"
 #include "tokenizer/piece_model.h"
 #include "tokenizer/template.h"
 
@@ -17,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxBytes = uint64_t{64} << 20;
-constexpr std::string_view kMark = "\xe2\x96\x81";           // for a space
 constexpr std::string_view kUnknownText = " \xe2\x81\x87 ";  // what the library writes for an unknown piece
 
 class SentencePieceTokenizer final : public Tokenizer {

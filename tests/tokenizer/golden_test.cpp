@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "tokenizer/folders.h"
-#include "tokenizer/gguf_vocabulary.h"
+#include "tokenizer/gguf_file.h"
 
 namespace prunenet::test {
 namespace {
@@ -119,6 +119,15 @@ TEST(Goldens, FalconFromItsVocabulary) {
                     {"behavior", "Isolated"},
                     {"invert", false}}}}};
   expect_goldens(*open_json(byte_level_json(read_gguf_vocabulary(stem), pre)), stem + ".inp", stem + ".out");
+}
+
+TEST(Goldens, GgufFilesAsTheyAre) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  for (const char* name : {"llama-spm", "gpt-2", "falcon", "phi-3"}) {
+    SCOPED_TRACE(name);
+    const std::string stem = data / "tokenizers" / ("ggml-vocab-" + std::string(name) + ".gguf");
+    expect_goldens(*make_tokenizer(read_gguf_vocabulary(stem), stem), stem + ".inp", stem + ".out");
+  }
 }
 
 TEST(Goldens, Llama2FromItsPieces) {
