@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
-#include <vector>
+
+#include "base/staging_folder.h"
 
 namespace prunenet {
 
@@ -21,10 +23,10 @@ class OutputFolder {
   OutputFolder& operator=(const OutputFolder&) = delete;
 
   /// Where to write: files here become files of the target.
-  const std::filesystem::path& staging() const { return staging_; }
+  const std::filesystem::path& staging() const { return staging_->path(); }
 
   /// Throws kNoSpace, naming both numbers, when the file system has less than `needed_bytes` free.
-  void require_space(uint64_t needed_bytes) const;
+  void require_space(uint64_t needed_bytes) const { staging_->require_space(needed_bytes); }
 
   /// Puts the folder in its place, replacing a former one in a single step where the file system can. Throws kExists
   /// for what appeared there meanwhile and may not be replaced.
@@ -32,17 +34,11 @@ class OutputFolder {
 
  private:
   void check_target(bool overwrite);
-  void create_parents();
-  void lock_staging();
   void rename_into_place();
-  void close_lock() noexcept;
-  void discard() noexcept;
 
   std::filesystem::path target_;
   std::string marker_;
-  std::filesystem::path staging_;
-  std::vector<std::filesystem::path> created_parents_;  // that were missing, deepest first
-  int lock_descriptor_ = -1;
+  std::unique_ptr<StagingFolder> staging_;
   bool replaces_ = false;
 };
 
