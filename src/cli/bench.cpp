@@ -192,7 +192,7 @@ void add_bench(CLI::App& program, Action& action) {
   auto options = std::make_shared<BenchOptions>();
   CLI::App* verb =
       program.add_subcommand("bench", "Measure a model's speed: tokens a second of a prompt and of generation");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("OTHER", options->others,
                    "More of them (a pruned copy), measured in turn with the first; all are in memory together");
   const auto add_count = [&](const char* name, int64_t& value, const char* help) {

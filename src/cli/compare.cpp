@@ -105,8 +105,8 @@ void add_compare(CLI::App& program, Action& action) {
   auto options = std::make_shared<CompareOptions>();
   CLI::App* verb = program.add_subcommand(
       "compare", "What a smaller model lost and saved: KL, agreement, perplexity and sizes beside the dense one's");
-  verb->add_option("DENSE", options->dense, "Hugging Face folder of the model to compare with")->required();
-  verb->add_option("OTHER", options->other, "Hugging Face folder of the smaller one; the same vocabulary")->required();
+  verb->add_option("DENSE", options->dense, "Hugging Face folder or GGUF file of the model to compare with")->required();
+  verb->add_option("OTHER", options->other, "That of the smaller one; the same vocabulary")->required();
   const auto count = [] { return CLI::Range(int64_t{1}, int64_t{1'000'000}); };
   CLI::Option* own = verb->add_option("--own-text", options->own_text,
                                       "Compare on this many sequences that DENSE writes itself at temperature 1")

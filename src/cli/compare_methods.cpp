@@ -181,6 +181,8 @@ class MethodComparison {
     PruneOptions prune;
     static_cast<EngineVerbOptions&>(prune) = options_;
     prune.output = (work_.path() / method.name).string();
+    if (open_.checkpoint.gguf() != nullptr) prune.output += ".gguf";
+    prune.self.to_gguf = open_.checkpoint.gguf() != nullptr;
     prune.selection.method = method.method;
     prune.selection.width_multiple = options_.width_multiple;
     prune.selection.seed = options_.seed;
@@ -340,7 +342,7 @@ void add_compare_methods(CLI::App& program, Action& action) {
   auto options = std::make_shared<CompareMethodsOptions>();
   CLI::App* verb =
       program.add_subcommand("compare-methods", "Prune by every method to the same size and measure what each lost");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   CLI::Option* ratio = verb->add_option("--ratio", options->ratio, "Share of FFN neurons to remove, 0 to below 1");
   CLI::Option* total =
       verb->add_option("--ratio-total", options->ratio_total, "Share of all parameters to remove instead");

@@ -6,10 +6,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/version.h"
+#include "checkpoint/fingerprint.h"
 #include "cli/eval_output.h"
+#include "convert/vocabulary.h"
 #include "engine/load.h"
 #include "evaluate/data_file.h"
-#include "checkpoint/fingerprint.h"
 #include "evaluate/fingerprint.h"
 #include "evaluate/read_task.h"
 
@@ -37,7 +38,8 @@ std::unique_ptr<Journal> open_journal(const EvalOptions& options, const OpenMode
   }
   RunIdentity identity{{"version", PRUNENET_VERSION},
                        {"model", model_fingerprint(open.checkpoint)},
-                       {"tokenizer", tokenizer_fingerprint(open.checkpoint.folder())},
+                       {"tokenizer", open.checkpoint.gguf() != nullptr ? open.checkpoint.header_hash()
+                                                                    : tokenizer_fingerprint(open.checkpoint.folder())},
                        {"--task", options.task},
                        {"--dtype", options.dtype},
                        {"--device", options.device},
@@ -200,7 +202,7 @@ void eval(const EvalOptions& options) {
   }
   require_runtime();
   const OpenModel open(options.model);
-  const auto tokenizer = open_tokenizer(open.checkpoint.folder());
+  const auto tokenizer = open_tokenizer(open.checkpoint);
   const TextEncoder encoder(
       *tokenizer,
       {.bos = bos_rule(options), .parse_special = options.parse_special, .max_context = open.model.max_context});

@@ -55,7 +55,7 @@ void add_task_options(CLI::App& verb, EvalOptions& options) {
 }  // namespace
 
 void add_eval_options(CLI::App& verb, EvalOptions& options) {
-  verb.add_option("MODEL", options.model, "Hugging Face folder with a tokenizer")->required();
+  verb.add_option("MODEL", options.model, "Hugging Face folder or GGUF file, with a tokenizer")->required();
   verb.add_option("--task", options.task, "One, several with commas between, or all: " + known_names())->required();
   verb.add_option("--data", options.data,
                   "perplexity: a UTF-8 text. Tasks: a file of questions, or a folder to look in")

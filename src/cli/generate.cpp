@@ -211,7 +211,7 @@ void add_generate(CLI::App& program, Action& action) {
   auto options = std::make_shared<GenerateVerbOptions>();
   GenerateOptions& generation = options->generation;
   CLI::App* verb = program.add_subcommand("generate", "Continue a prompt, or many");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   CLI::Option* prompt = verb->add_option("--prompt", options->prompt, "Text to continue");
   CLI::Option* ids = verb->add_option("--prompt-ids", options->prompt_ids, "Token ids to continue, taken as they are")
                          ->check(id_list());

@@ -1,7 +1,9 @@
 // prunenet inspect: what a checkpoint is, from its config and headers alone.
 #include <fmt/format.h>
 
+#include "base/error.h"
 #include "cli/format.h"
+#include "cli/gguf_metadata.h"
 #include "cli/verb.h"
 
 namespace prunenet::cli {
@@ -9,6 +11,7 @@ namespace {
 
 struct InspectOptions : CommonOptions {
   std::string model;
+  bool metadata = false;
 };
 
 template <typename Get>
@@ -20,14 +23,16 @@ std::vector<int64_t> of_layers(const ModelDescription& model, Get get) {
 
 void inspect(const InspectOptions& options) {
   const OpenModel open(options.model);
+  if (options.metadata && open.checkpoint.gguf() == nullptr) fail(ErrorCode::kBadOption, "--metadata", "is of GGUF files, and '{}' is a folder", options.model);
   const ModelDescription& model = open.model;
   const ModelSize size = open.size();
   const auto heads = of_layers(model, [](const LayerDescription& l) { return l.heads; });
   const auto kv_heads = of_layers(model, [](const LayerDescription& l) { return l.kv_heads; });
   const LayerDescription& first = model.layers.front();
   const bool loads = model.width_is_uniform();
+  const GgufFile* file = open.checkpoint.gguf();
   if (options.json) {
-    print_json({{"family", model.family},
+    Json json = {{"family", model.family},
                 {"model_type", model.model_type},
                 {"layers", model.layers.size()},
                 {"hidden", model.hidden},
@@ -43,7 +48,9 @@ void inspect(const InspectOptions& options) {
                 {"ffn_params", size.ffn_params},
                 {"flops_per_token", size.flops_per_token},
                 {"bytes", size.bytes},
-                {"width_matches_config", loads}});
+                {"width_matches_config", loads}};
+    if (file != nullptr) json["gguf"] = {{"version", file->header().version}, {"metadata", metadata_json(file->metadata())}};
+    print_json(json);
     return;
   }
   fmt::print("{}: {} model\n", open.name(), model.family);
@@ -58,9 +65,14 @@ void inspect(const InspectOptions& options) {
              format_count(static_cast<double>(size.flops_per_token)));
   fmt::print("  stored            {} in {} tensors, {}\n", format_bytes(static_cast<double>(size.bytes)),
              open.checkpoint.tensors().size(), fmt::join(open.dtypes(), " and "));
+  if (file != nullptr) {
+    fmt::print("  GGUF              version {}, {} keys of metadata{}\n", file->header().version, file->metadata().items().size(),
+               options.metadata ? ":" : " (--metadata shows them)");
+    if (options.metadata) print_metadata(file->metadata());
+  }
   if (!loads) {
-    fmt::print("  note: config.json states FFN width {}, the tensors have {}: stock programs will not load this folder\n",
-               model.config_width, format_widths(model.ffn_widths()));
+    fmt::print("  note: {} states FFN width {}, the tensors have {}: stock programs will not load this model\n",
+               file != nullptr ? "the metadata" : "config.json", model.config_width, format_widths(model.ffn_widths()));
   }
 }
 
@@ -69,9 +81,10 @@ void inspect(const InspectOptions& options) {
 void add_inspect(CLI::App& program, Action& action) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* verb = program.add_subcommand("inspect", "Say what a checkpoint is: family, sizes, parameters. Reads no weights");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
+  verb->add_flag("--metadata", options->metadata, "List the metadata of a GGUF file (--json always has it)");
   add_common_options(*verb, *options, false);
-  verb->footer("Example:\n  prunenet inspect ./Llama-2-7b-hf");
+  verb->footer("Examples:\n  prunenet inspect ./Llama-2-7b-hf\n  prunenet inspect llama-2-7b.gguf --metadata");
   verb->callback([options, &action] { action = [options] { inspect(*options); }; });
 }
 

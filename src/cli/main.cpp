@@ -79,6 +79,7 @@ int main(int argc, char** argv) {
   prunenet::cli::add_eval(program, action);
   prunenet::cli::add_compare(program, action);
   prunenet::cli::add_compare_methods(program, action);
+  prunenet::cli::add_convert(program, action);
   prunenet::cli::add_bench(program, action);
   try {
     program.parse(argc, argv);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cli/estimate.h"
 #include "cli/format.h"
+#include "cli/gguf_type.h"
 #include "cli/selection_options.h"
 #include "cli/sizes.h"
 
@@ -68,7 +69,7 @@ void plan(const PlanOptions& options) {
 void add_plan(CLI::App& program, Action& action) {
   auto options = std::make_shared<PlanOptions>();
   CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost, and write nothing");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);
@@ -77,6 +78,7 @@ void add_plan(CLI::App& program, Action& action) {
   add_engine_choices(*verb, *options);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
   verb->callback([options, &action] {
+    options->self.to_gguf = is_gguf_name(options->output) || is_gguf_name(options->model);
     check_self_options(*options->selection.verb, options->self, options->is_self());
     if (options->self.ratio_total)
       fail(ErrorCode::kBadOption, "--ratio-total", "finds its mix by measuring: prune does that, plan measures nothing");

@@ -8,6 +8,7 @@
 #include "base/system.h"
 #include "base/version.h"
 #include "cli/format.h"
+#include "cli/gguf_type.h"
 #include "cli/prune_model.h"
 #include "cli/self_output.h"
 #include "cli/sizes.h"
@@ -78,6 +79,7 @@ Json result_json(const PruneOptions& options, const OpenModel& open, const Outco
   json["ratio"] = asked_ratio_json(options.selection);
   json["not_copied"] = outcome.not_copied;
   json["loads_in_stock_programs"] = outcome.uniform;
+  json["file_bytes"] = outcome.file_bytes;
   json["elapsed_s"] = elapsed_s;
   json["peak_rss_bytes"] = peak_rss_bytes();
   return json;
@@ -129,7 +131,7 @@ void prune(const PruneOptions& options) {
   const auto progress = make_progress(options);
   require_report_possible(options.report, options.force, {options.model, options.output});
   const OpenModel open(options.model);
-  require_output_possible(open.checkpoint, options.output, options.force);
+  require_prune_possible(options, open);
   prepare_linear_algebra(options, *progress);
   const Outcome outcome = prune_model(options, open, *progress);
 
@@ -149,8 +151,10 @@ void prune(const PruneOptions& options) {
 void add_prune(CLI::App& program, Action& action) {
   auto options = std::make_shared<PruneOptions>();
   CLI::App* verb = program.add_subcommand("prune", "Write a smaller copy of a model: fewer FFN neurons in every layer, and where asked fewer heads and layers");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
-  verb->add_option("-o,--output", options->output, "Folder to write; must not exist")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
+  verb->add_option("-o,--output", options->output, "Folder to write, or GGUF file (a name that ends with .gguf); must not exist")->required();
+  verb->add_option("--type", options->type, "Of a GGUF output from a folder: type of the matrices; as they are stored when not given")
+      ->check(gguf_type_names());
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);
@@ -162,14 +166,18 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_flag("--force", options->force, "Replace the output folder and the report");
   add_engine_choices(*verb, *options);
   verb->footer("Examples:\n"
+               "  prunenet prune ./Llama-2-7b-hf -o small.q8_0.gguf --ratio 0.3 --type q8_0\n"
+               "  prunenet prune llama-2-7b.q4_k_m.gguf -o small.gguf --ratio 0.3\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --report small.html\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --heads 0.25 --layers 2\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio-total 0.25\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --moments ./moments   # again at 0.2: no forward pass\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --calibration gaussian  # no libtorch needed\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method prunenet --policy policy.safetensors");
-  verb->callback([options, &action] {
+  verb->callback([options, verb, &action] {
     const bool is_self = options->is_self();
+    options->self.to_gguf = is_gguf_name(options->output);
+    if (options->self.to_gguf) refuse_said(*verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
     options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
     check_self_options(*options->selection.verb, options->self, is_self);
     const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);

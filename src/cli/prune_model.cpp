@@ -10,8 +10,11 @@
 #include "base/output_folder.h"
 #include "base/version.h"
 #include "cli/format.h"
+#include "cli/gguf_type.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
+#include "convert/architecture.h"
+#include "convert/to_gguf.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -121,6 +124,7 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
 SliceLayout layout_of(const PruneOptions& options, const Mask& mask) {
   if (!options.is_self() || options.self.allocate != "adaptive") return SliceLayout::kStock;
   if (options.self.pad) return SliceLayout::kPadded;
+  if (is_gguf_name(options.output)) return SliceLayout::kStock;  // it states widths layer by layer
   const std::vector<int64_t> widths = mask.kept_widths();
   if (std::all_of(widths.begin(), widths.end(), [&](int64_t width) { return width == widths.front(); }))
     return SliceLayout::kStock;
@@ -151,7 +155,72 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
   }
 }
 
+// The folder on the way to a GGUF file: beside it, under a name that the next run recognises and replaces, and gone with
+// this object.
+class PassingFolder {
+ public:
+  explicit PassingFolder(const std::filesystem::path& output)
+      : path_(output.parent_path() / ("." + output.filename().string() + ".prunenet-folder")) {}
+  ~PassingFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  PassingFolder(const PassingFolder&) = delete;
+  PassingFolder& operator=(const PassingFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
+  return is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
+}
+
+ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
+  ToGgufOptions to;
+  if (!options.type.empty()) to.type = gguf_type(options.type);
+  to.name = open.name();
+  return to;
+}
+
+// The cut, then the conversion.
+uint64_t write_as_gguf(const PruneOptions& options, const OpenModel& open, const SlicePlan& plan, SliceOptions slice,
+                       Progress& progress) {
+  const PassingFolder folder(resolved_path(options.output));
+  slice.overwrite = true;
+  write_slice(open.checkpoint, plan, folder.path(), slice, progress);
+  const OpenModel cut(folder.path().string());
+  ToGgufOptions to = gguf_options(options, open);
+  to.prunenet_json = slice.extra_files.at("prunenet.json");
+  const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
+  for (const std::string& note : gguf.notes) progress.note(note);
+  return write_gguf(cut.checkpoint, gguf, options.output, options.force, progress);
+}
+
 }  // namespace
+
+void require_prune_possible(const PruneOptions& options, const OpenModel& open) {
+  const bool to_gguf = is_gguf_name(options.output), from_gguf = open.checkpoint.gguf() != nullptr;
+  if (from_gguf && !to_gguf) {
+    fail(ErrorCode::kBadOption, options.output, "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
+  }
+  if (!options.type.empty() && !to_gguf) fail(ErrorCode::kBadOption, "--type", "is of GGUF outputs: name the output *.gguf");
+  if (!options.type.empty() && from_gguf) {
+    fail(ErrorCode::kBadOption, "--type", "does not go with a GGUF file, whose types stay where they can: prunenet convert changes the type of the result");
+  }
+  if (!goes_through_folder(options, open)) {
+    require_output_possible(open.checkpoint, options.output, options.force);
+    return;
+  }
+  require_gguf_possible(open.checkpoint, options.output, options.force);
+  const bool cuts_heads = options.is_self() && (options.self.heads > 0 || options.self.ratio_total);
+  if (cuts_heads && !gguf_heads_may_be_cut(open.model.family)) {
+    fail(ErrorCode::kUnsupported, options.self.heads > 0 ? "--heads" : "--ratio-total",
+         "cuts heads, and llama.cpp wants heads x head size to be the hidden size in '{}' models: choose --ratio", open.model.family);
+  }
+  plan_gguf(open.checkpoint, open.model, gguf_options(options, open));  // throws for what llama.cpp does not know
+}
 
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
   require_self_possible(options, open);
@@ -174,17 +243,25 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
   slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
   if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
-  for (const std::string& note : plan.notes) progress.note(note);
-  if (!plan.uniform) {
+  if (!goes_through_folder(options, open)) {  // else they speak of a folder that goes again
+    for (const std::string& note : plan.notes) progress.note(note);
+  }
+  const bool to_gguf = is_gguf_name(options.output);
+  if (!plan.uniform && !to_gguf) {
     progress.warn(
         "the layers have different widths, which this config.json cannot state: it keeps the dense width and "
         "stock programs will not load the result; prunenet itself reads the widths from the tensors");
   }
-  outcome.not_copied = open.checkpoint.side_files().left_out;
+  if (!to_gguf) outcome.not_copied = open.checkpoint.side_files().left_out;
   for (const std::string& name : outcome.not_copied) {
     progress.note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
   }
-  write_slice(open.checkpoint, plan, options.output, slice, progress);
+  if (goes_through_folder(options, open)) {
+    outcome.file_bytes = write_as_gguf(options, open, plan, slice, progress);
+    outcome.uniform = true;  // as llama.cpp sees it: it is deci otherwise
+  } else {
+    outcome.file_bytes = write_slice(open.checkpoint, plan, options.output, slice, progress);
+  }
   return outcome;
 }
 

@@ -12,7 +12,7 @@
 namespace prunenet::cli {
 
 struct PruneOptions : EngineVerbOptions {
-  std::string model, output, report;
+  std::string model, output, report, type;  // type: of the matrices of a GGUF output
   bool force = false;
   double max_shard_gb = 5;
   SelectionOptions selection;
@@ -34,11 +34,15 @@ struct Outcome {
   std::optional<SelfRun> self;
   std::vector<std::string> not_copied;  // files of the source's folder
   bool uniform = true;
+  uint64_t file_bytes = 0;  // of the files written
 };
 
 /// Options as the artefact states them: what decides the result, in the words of the command line; neither threads nor
 /// paths, which do not.
 Json options_json(const PruneOptions& options, const OpenModel& open);
+
+/// What would otherwise fail after the work: throws where the output cannot be written, be it a folder or a GGUF file.
+void require_prune_possible(const PruneOptions& options, const OpenModel& open);
 
 /// Chooses, cuts, refits, and writes options.output. Computes spectra where a policy or a report asks for them.
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress);

@@ -95,7 +95,7 @@ void add_score(CLI::App& program, Action& action) {
   auto options = std::make_shared<ScoreOptions>();
   CLI::App* verb = program.add_subcommand(
       "score", "What the model says of given tokens: their NLL, the logits after the last, and a greedy continuation");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   CLI::Option* ids = verb->add_option("--ids", options->ids, "Token ids, taken as they are")->check(id_list());
   CLI::Option* text = verb->add_option("--text", options->text, "Text, which the model's tokenizer turns into ids");
   ids->excludes(text);

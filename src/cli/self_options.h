@@ -18,6 +18,7 @@ struct SelfVerbOptions {
   std::string calibration = "own-text", moments, refit = "auto", weighting = "auto", allocate = "uniform",
               curves = "kl", budget = "params";
   bool no_refit = false, keep_output = false, pad = false;
+  bool to_gguf = false;     // the result is a GGUF file, where layers may differ otherwise than in config.json
   bool check_said = false;  // the result is to be measured even where nothing else runs the model
   int64_t own_text = 0;     // 0: by the size of the model
   int64_t tokens = 256, sensitivity_tokens = 65536, check = 32;

@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/self_options.h"
 #include "cli/text_windows.h"
+#include "convert/architecture.h"
 #include "model/deci.h"
 #include "selection/budget.h"
 #include "slice/slice.h"
@@ -268,6 +269,8 @@ int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open
 
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.neuron_steps) return *options.neuron_steps;
+  // New values of gate and up would have to be quantised again: what is stored is cut without a loss.
+  if (dtype_is_quantised(open.checkpoint.at(open.model.layers.front().ffn.up.tensor).stored.spec.dtype)) return 0;
   const int64_t params = open.size().params;
   return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
 }
@@ -286,6 +289,16 @@ int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& sele
 void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection,
                                const ModelDescription& model) {
   const int64_t multiple = width_multiple(self, selection, model), width = model.ffn_widths().front();
+  if (self.to_gguf) {
+    if (!self.pad && !gguf_layers_may_differ(model.family)) {
+      fail(ErrorCode::kUnsupported, "--allocate",
+           "adaptive gives every layer a width of its own, and llama.cpp wants them alike in '{}' models: fill up with zero "
+           "neurons to one width (--pad), or choose --allocate uniform",
+           model.family);
+    }
+    require_shareable_widths(model, multiple);
+    return;
+  }
   if (!self.pad && !model.keys.deci_refused.empty()) {
     fail(ErrorCode::kUnsupported, "--allocate",
          "adaptive gives every layer a width of its own, and the config.json of {} models states one for all: fill up "

@@ -119,7 +119,7 @@ void spectrum(const SpectrumOptions& options) {
 void add_spectrum(CLI::App& program, Action& action) {
   auto options = std::make_shared<SpectrumOptions>();
   CLI::App* verb = program.add_subcommand("spectrum", "Singular values of every layer's gate (or fc1); with OTHER, the KS distance to its");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("OTHER", options->other, "A second folder to compare with, of as many layers");
   verb->add_option("--report", options->report, "Write an HTML report to this file");
   verb->add_flag("--force", options->force, "Overwrite the report");

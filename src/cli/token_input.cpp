@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "convert/vocabulary.h"
 
 namespace prunenet::cli {
 namespace {
@@ -43,7 +44,7 @@ std::vector<TokenId> parse_ids(const std::string& text) {
 }
 
 std::unique_ptr<Tokenizer> find_tokenizer(const OpenModel& open) {
-  return has_tokenizer(open.checkpoint.folder()) ? open_tokenizer(open.checkpoint.folder()) : nullptr;
+  return has_tokenizer(open.checkpoint) ? open_tokenizer(open.checkpoint) : nullptr;
 }
 
 std::unique_ptr<Tokenizer> require_tokenizer(const OpenModel& open, const std::string& instead) {
@@ -51,8 +52,8 @@ std::unique_ptr<Tokenizer> require_tokenizer(const OpenModel& open, const std::s
   if (tokenizer == nullptr) {
     fail(
         ErrorCode::kNotFound, open.checkpoint.folder().string(),
-        "holds no tokenizer (tokenizer.json or tokenizer.model), so text cannot become token ids; {} works without one",
-        instead);
+        "holds no tokenizer ({}), so text cannot become token ids; {} works without one",
+        open.checkpoint.gguf() != nullptr ? "tokenizer.ggml.tokens" : "tokenizer.json or tokenizer.model", instead);
   }
   return tokenizer;
 }

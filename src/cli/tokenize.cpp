@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/token_input.h"
 #include "cli/verb.h"
+#include "convert/vocabulary.h"
 #include "tokenizer/stream_decoder.h"
 #include "tokenizer/tokenizer.h"
 
@@ -47,7 +48,7 @@ void print_tokens(const Tokenizer& tokenizer, const std::vector<TokenId>& ids, s
 }
 
 void tokenize(const TokenizeOptions& options) {
-  const auto tokenizer = open_tokenizer(options.model);
+  const auto tokenizer = open_any_tokenizer(options.model);
   std::vector<TokenId> ids;
   std::string text;
   if (options.from_ids) {
@@ -78,7 +79,7 @@ void add_tokenize(CLI::App& program, Action& action) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* verb =
       program.add_subcommand("tokenize", "Text to token ids, or token ids to text, by the model's tokenizer");
-  verb->add_option("MODEL", options->model, "Folder with tokenizer.json or tokenizer.model")->required();
+  verb->add_option("MODEL", options->model, "Folder with tokenizer.json or tokenizer.model, or a GGUF file")->required();
   CLI::Option* text = verb->add_option("--text", options->text, "Text to encode");
   CLI::Option* file = verb->add_option("--file", options->file, "File whose bytes to encode")->excludes(text);
   CLI::Option* ids =

@@ -48,7 +48,7 @@ void train(const TrainVerbOptions& options) {
 void add_train(CLI::App& program, Action& action) {
   auto options = std::make_shared<TrainVerbOptions>();
   CLI::App* verb = program.add_subcommand("train", "Learn the published PruneNet policy from a model's weights and save it");
-  verb->add_option("MODEL", options->model, "Hugging Face folder")->required();
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("-o,--output", options->output, "Where to write the policy (safetensors)")->required();
   add_budget_options(*verb, options->selection);
   add_training_options(*verb, options->training);

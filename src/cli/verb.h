@@ -31,6 +31,7 @@ void add_generate(CLI::App& program, Action& action);
 void add_eval(CLI::App& program, Action& action);
 void add_compare(CLI::App& program, Action& action);
 void add_compare_methods(CLI::App& program, Action& action);
+void add_convert(CLI::App& program, Action& action);
 void add_bench(CLI::App& program, Action& action);
 
 /// --json, --quiet, --threads.

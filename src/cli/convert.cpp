@@ -1,0 +1,131 @@
+// prunenet convert: a folder becomes a GGUF file, a GGUF file a folder, and either gets another type.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/system.h"
+#include "cli/format.h"
+#include "cli/gguf_type.h"
+#include "cli/verb.h"
+#include "convert/to_folder.h"
+#include "convert/to_gguf.h"
+
+namespace prunenet::cli {
+namespace {
+
+struct ConvertOptions : CommonOptions {
+  std::string model, output, type, name;
+  bool force = false, no_vocabulary = false;
+  double max_shard_gb = 5;
+};
+
+struct Converted {
+  uint64_t bytes = 0;
+  size_t tensors = 0;
+  std::vector<std::string> notes, types;
+};
+
+// Types of the tensors, most bytes first.
+std::vector<std::string> types_of(const std::vector<ConvertedTensor>& tensors) {
+  std::map<std::string, uint64_t> bytes;
+  for (const ConvertedTensor& tensor : tensors) bytes[std::string(dtype_name(tensor.spec.dtype))] += tensor.spec.size_bytes();
+  std::vector<std::string> names;
+  for (const auto& [name, size] : bytes) names.push_back(name);
+  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return bytes[a] > bytes[b]; });
+  return names;
+}
+
+std::string former_artefact(const OpenModel& open) {
+  const std::filesystem::path path = open.checkpoint.folder() / "prunenet.json";
+  std::error_code error;
+  if (open.checkpoint.gguf() != nullptr || !std::filesystem::is_regular_file(path, error)) return {};
+  return read_text_file(resolve_inside(open.checkpoint.folder(), "prunenet.json"), uint64_t{1} << 30);
+}
+
+Converted convert_model(const ConvertOptions& options, const OpenModel& open, Progress& progress) {
+  Converted result;
+  const auto type = options.type.empty() ? std::nullopt : std::optional(gguf_type(options.type));
+  const auto say = [&](const std::vector<std::string>& notes) {
+    result.notes = notes;
+    for (const std::string& note : notes) progress.note(note);
+  };
+  if (is_gguf_name(options.output)) {
+    require_gguf_possible(open.checkpoint, options.output, options.force);
+    ToGgufOptions to;
+    to.type = type;
+    to.vocabulary = !options.no_vocabulary;
+    to.name = options.name;
+    to.prunenet_json = former_artefact(open);
+    const GgufPlan plan = plan_gguf(open.checkpoint, open.model, to);
+    say(plan.notes);
+    result.bytes = write_gguf(open.checkpoint, plan, options.output, options.force, progress);
+    result.tensors = plan.tensors.size();
+    result.types = types_of(plan.tensors);
+    return result;
+  }
+  const FolderPlan plan = plan_folder(open.checkpoint, open.model, type);
+  say(plan.notes);
+  const auto shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
+  result.bytes = write_folder(open.checkpoint, plan, options.output, options.force, shard_bytes, progress);
+  result.tensors = plan.tensors.size();
+  result.types = types_of(plan.tensors);
+  return result;
+}
+
+void convert(const ConvertOptions& options) {
+  const Stopwatch watch;
+  const auto progress = make_progress(options);
+  const OpenModel open(options.model);
+  const uint64_t before = open.checkpoint.tensor_bytes();
+  const Converted result = convert_model(options, open, *progress);
+  const double elapsed_s = watch.elapsed_s();
+  if (options.json) {
+    print_json({{"model", open.name()},
+                {"output", options.output},
+                {"family", open.model.family},
+                {"tensors", result.tensors},
+                {"dtypes", result.types},
+                {"bytes_before", before},
+                {"bytes", result.bytes},
+                {"notes", result.notes},
+                {"elapsed_s", elapsed_s}});
+    return;
+  }
+  fmt::print("{}: {} model, {} tensors, {} -> {} ({})\n", open.name(), open.model.family, result.tensors,
+             format_bytes(static_cast<double>(before)), format_bytes(static_cast<double>(result.bytes)), fmt::join(result.types, " and "));
+  fmt::print("done in {}: {}\n", format_duration(elapsed_s), options.output);
+}
+
+}  // namespace
+
+void add_convert(CLI::App& program, Action& action) {
+  auto options = std::make_shared<ConvertOptions>();
+  CLI::App* verb = program.add_subcommand("convert", "Write a model as a GGUF file for llama.cpp, or a GGUF file as a Hugging Face folder");
+  verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
+  verb->add_option("-o,--output", options->output, "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder")->required();
+  verb->add_option("--type", options->type, "Type of the matrices; as they are stored when not given (quantised ones become f16 in a folder)")
+      ->check(gguf_type_names());
+  verb->add_option("--name", options->name, "general.name of the GGUF file; the folder's name when not given");
+  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Write a GGUF file without the tokenizer: llama.cpp then takes token ids only");
+  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file of a folder, in GB (10^9 bytes)")
+      ->capture_default_str()
+      ->check(positive_number());
+  verb->add_flag("--force", options->force, "Replace the output");
+  add_common_options(*verb, *options, false);
+  verb->footer(
+      "Examples:\n"
+      "  prunenet convert ./Llama-2-7b-hf -o llama-2-7b.q8_0.gguf --type q8_0\n"
+      "  prunenet convert llama-2-7b.gguf -o ./Llama-2-7b-hf");
+  verb->callback([options, verb, &action] {
+    if (is_gguf_name(options->output)) {
+      refuse_said(*verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
+    } else {
+      refuse_said(*verb, {"--name", "--no-vocabulary"}, "is for GGUF files; name the output *.gguf");
+    }
+    action = [options] { convert(*options); };
+  });
+}
+
+}  // namespace prunenet::cli

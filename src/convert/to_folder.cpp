@@ -1,0 +1,172 @@
+// Planning and writing a Hugging Face folder.
+#include "convert/to_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/output_folder.h"
+#include "checkpoint/config_text.h"
+#include "convert/vocabulary.h"
+#include "model/gguf_config.h"
+#include "model/transformer.h"
+
+namespace prunenet {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Name {
+  std::string_view gguf, folder;
+};
+// Of a layer, then of the whole model; ".weight" and ".bias" follow.
+constexpr std::array<Name, 9> kLayerNames{{{"attn_norm", "input_layernorm"},
+                                           {"attn_q", "self_attn.q_proj"},
+                                           {"attn_k", "self_attn.k_proj"},
+                                           {"attn_v", "self_attn.v_proj"},
+                                           {"attn_output", "self_attn.o_proj"},
+                                           {"ffn_norm", "post_attention_layernorm"},
+                                           {"ffn_gate", "mlp.gate_proj"},
+                                           {"ffn_up", "mlp.up_proj"},
+                                           {"ffn_down", "mlp.down_proj"}}};
+constexpr std::array<Name, 3> kModelNames{
+    {{"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}}};
+
+template <size_t count>
+std::string find_name(const std::array<Name, count>& names, std::string_view module) {
+  const auto found = std::find_if(names.begin(), names.end(), [&](const Name& name) { return name.gguf == module; });
+  return found == names.end() ? std::string() : std::string(found->folder);
+}
+
+// "blk.3.attn_q.weight" -> "model.layers.3.self_attn.q_proj.weight"; empty for what transformers has no place for.
+std::string folder_name(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos) return {};
+  const std::string module = name.substr(0, dot), kind = name.substr(dot);
+  if (!module.starts_with("blk.")) {
+    const std::string found = find_name(kModelNames, module);
+    return found.empty() ? found : found + kind;
+  }
+  const size_t second = module.find('.', 4);
+  if (second == std::string::npos) return {};
+  const std::string found = find_name(kLayerNames, module.substr(second + 1));
+  return found.empty() ? found : fmt::format("model.layers.{}.{}{}", module.substr(4, second - 4), found, kind);
+}
+
+Dtype most_common_type(const Checkpoint& checkpoint) {
+  std::map<Dtype, int64_t> elements;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
+    if (entry.stored.spec.shape.size() == 2) elements[entry.stored.spec.dtype] += entry.stored.spec.num_elements();
+  }
+  if (elements.empty()) return Dtype::kF32;
+  const Dtype most =
+      std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+  return dtype_is_quantised(most) ? Dtype::kF16 : most;
+}
+
+std::string torch_name(Dtype type) {
+  switch (type) {
+    case Dtype::kF64:
+      return "float64";
+    case Dtype::kF16:
+      return "float16";
+    case Dtype::kBf16:
+      return "bfloat16";
+    default:
+      return "float32";
+  }
+}
+
+// Newer configs say "dtype", older ones "torch_dtype".
+std::string with_type(const std::string& config_text, Dtype type, const std::string& where) {
+  const Json config = Json::parse(config_text, nullptr, false);
+  const char* key = config.contains("dtype") && !config.contains("torch_dtype") ? "dtype" : "torch_dtype";
+  return with_top_level_value(config_text, key, Json(torch_name(type)).dump(), where);
+}
+
+FolderPlan retype(const Checkpoint& checkpoint, Dtype type) {
+  FolderPlan plan;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    ConvertedTensor tensor{spec, whole_tensor(spec)};
+    if (dtype_is_computable(spec.dtype)) tensor.spec.dtype = type;
+    plan.tensors.push_back(std::move(tensor));
+  }
+  plan.config_text = with_type(checkpoint.config_text(), type, checkpoint.config_where());
+  return plan;
+}
+
+}  // namespace
+
+FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& model, std::optional<Dtype> asked) {
+  const Dtype type = asked.value_or(most_common_type(checkpoint));
+  if (dtype_is_quantised(type)) {
+    fail(ErrorCode::kBadOption, "--type", "{} is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16", dtype_name(type));
+  }
+  const GgufFile* file = checkpoint.gguf();
+  if (file == nullptr) return retype(checkpoint, type);
+  const std::string where = checkpoint.config_where();
+  const auto architecture = file->metadata().text("general.architecture", where);
+  if (architecture != "llama") {
+    fail(ErrorCode::kUnsupported, where, "GGUF of architecture '{}' cannot become a Hugging Face folder; 'llama' can (LLaMA, Mistral and what is built like them)",
+         architecture.value_or(""));
+  }
+  const TransformerDescription transformer = describe_transformer(checkpoint, model);
+  const auto turned = transformer.rotary ? 2 * static_cast<int64_t>(transformer.rotary->inv_freq.size()) : 0;
+  FolderPlan plan;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    if (std::find(model.buffers.begin(), model.buffers.end(), spec.name) != model.buffers.end()) continue;  // in the config
+    const std::string name = folder_name(spec.name);
+    if (name.empty()) fail(ErrorCode::kUnsupported, checkpoint.where(entry), "has no place in a Hugging Face folder of a LLaMA");
+    ConvertedTensor tensor{{name, type, spec.shape}, whole_tensor(spec)};
+    const int64_t dim = model.layers.front().head_dim;
+    if (name.find(".q_proj.") != std::string::npos || name.find(".k_proj.") != std::string::npos) {
+      if (tensor.source.rows % dim != 0)
+        fail(ErrorCode::kMismatch, checkpoint.where(entry), "is {}: no whole heads of {} rows", to_string(spec), dim);
+      tensor.row_order = half_split_from_adjacent(tensor.source.rows / dim, dim, turned);
+    }
+    plan.tensors.push_back(std::move(tensor));
+  }
+  Json config = Json::parse(config_of(checkpoint));
+  config.erase(kGgufArchitectureKey);
+  plan.config_text = with_type(config.dump(2) + "\n", type, where);
+  if (has_vocabulary(file->metadata(), where)) {
+    plan.files = tokenizer_files(vocabulary_of(file->metadata(), where), where);
+  } else {
+    plan.notes.push_back("the file holds no vocabulary, so the folder gets no tokenizer");
+  }
+  return plan;
+}
+
+uint64_t write_folder(const Checkpoint& checkpoint, const FolderPlan& plan, const fs::path& target, bool overwrite,
+                      uint64_t max_shard_bytes, Progress& progress) {
+  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
+  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
+  if (is_within(source, out)) fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
+  OutputFolder folder(out, overwrite);
+  const Checkpoint::SideFiles side = checkpoint.side_files();
+  CheckpointWriter writer(folder.staging(), specs_of(plan.tensors), checkpoint.metadata(), max_shard_bytes);
+  folder.require_space(writer.total_bytes());
+  write_tensors(checkpoint, plan.tensors, writer, progress);
+  const auto write_text = [&](const std::string& name, std::string_view text) {
+    FileWriter file(folder.staging() / name);
+    file.append(text);
+    file.close();
+  };
+  write_text("config.json", plan.config_text);
+  for (const auto& [name, bytes] : plan.files) write_text(name, bytes);
+  for (const auto& file : side.copied) {
+    const MappedFile bytes(file.source);
+    FileWriter copy(folder.staging() / file.name);
+    copy.append(bytes.bytes());
+    copy.close();
+  }
+  folder.commit();
+  return writer.total_bytes();
+}
+
+}  // namespace prunenet

@@ -1,0 +1,258 @@
+// Planning and writing a GGUF file.
+#include "convert/to_gguf.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "convert/architecture.h"
+#include "convert/vocabulary.h"
+#include "model/gguf_config.h"
+
+namespace prunenet {
+namespace fs = std::filesystem;
+namespace {
+
+// The type that a tensor is stored in, and how many matrices could not have the one that was asked for.
+class TypeChoice {
+ public:
+  explicit TypeChoice(std::optional<Dtype> asked) : asked_(asked) {}
+
+  /// `source` is the stored type; `cols` the length of a row.
+  Dtype of_matrix(Dtype source, int64_t cols) {
+    const Dtype wanted = asked_.value_or(source == Dtype::kF64 ? Dtype::kF32 : source);
+    const bool fits = cols % dtype_block_elements(wanted) == 0;
+    if (!fits) ++not_blocks_;
+    const Dtype type = fits ? wanted : Dtype::kF16;
+    ++counts_[type];
+    return type;
+  }
+  Dtype most() const {
+    if (counts_.empty()) return Dtype::kF32;
+    return std::max_element(counts_.begin(), counts_.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+  }
+  void note(std::vector<std::string>& notes) const {
+    if (not_blocks_ == 0) return;
+    notes.push_back(fmt::format("{} matrices are F16 instead of {}: their rows are no whole blocks of {}", not_blocks_,
+                                dtype_name(*asked_), dtype_block_elements(*asked_)));
+  }
+
+ private:
+  std::optional<Dtype> asked_;
+  std::map<Dtype, int64_t> counts_;
+  int64_t not_blocks_ = 0;
+};
+
+// The tensors of a folder's model, in the order in which llama.cpp's own converter has them.
+class TensorPlanner {
+ public:
+  TensorPlanner(const Checkpoint& checkpoint, const TransformerDescription& transformer, const GgufArchitecture& architecture,
+                TypeChoice& types)
+      : checkpoint_(checkpoint), transformer_(transformer), architecture_(architecture), types_(types) {}
+
+  std::vector<ConvertedTensor> take(const std::vector<RotaryFactors>& factors, bool tied) {
+    whole_matrix("token_embd.weight", transformer_.embedding);
+    if (transformer_.learned) {
+      const LearnedPositions& learned = *transformer_.learned;
+      const int64_t width = checkpoint_.at(learned.weight).stored.spec.shape.at(1);
+      const int64_t rows = learned.rows - learned.offset;
+      tensors_.push_back({{"position_embd.weight", Dtype::kF32, {rows, width}}, {learned.weight, learned.offset, rows, width, false}});
+    }
+    for (const RotaryFactors& entry : factors) {
+      ConvertedTensor tensor{{entry.name, Dtype::kF32, {static_cast<int64_t>(entry.factors.size())}}, {}};
+      tensor.values = entry.factors;
+      tensors_.push_back(std::move(tensor));
+    }
+    for (size_t index = 0; index < transformer_.blocks.size(); ++index) block(transformer_.blocks[index], fmt::format("blk.{}.", index));
+    if (transformer_.final_norm) norm("output_norm", *transformer_.final_norm);
+    if (!tied) linear("output", transformer_.head);
+    return std::move(tensors_);
+  }
+
+ private:
+  Dtype stored(const std::string& name) const { return checkpoint_.at(name).stored.spec.dtype; }
+
+  void whole_matrix(const std::string& name, const std::string& source) {
+    const TensorSpec& spec = checkpoint_.at(source).stored.spec;
+    tensors_.push_back({{name, types_.of_matrix(spec.dtype, spec.shape.at(1)), spec.shape}, whole_tensor(spec)});
+  }
+
+  void vector(const std::string& name, const std::string& source, const std::vector<int64_t>& order = {}, float add = 0) {
+    const TensorSpec& spec = checkpoint_.at(source).stored.spec;
+    tensors_.push_back({{name, Dtype::kF32, spec.shape}, whole_tensor(spec), order, add});
+  }
+
+  void linear(const std::string& name, const LinearDescription& linear, const std::vector<int64_t>& order = {}) {
+    const MatrixRef& matrix = linear.weight;
+    tensors_.push_back({{name + ".weight", types_.of_matrix(stored(matrix.tensor), matrix.cols), {matrix.rows, matrix.cols}}, matrix, order});
+    if (linear.bias) vector(name + ".bias", *linear.bias, order);
+  }
+
+  void norm(const std::string& name, const NormDescription& norm) {
+    vector(name + ".weight", norm.weight, {}, static_cast<float>(transformer_.norm_gain_offset));
+    if (norm.bias) vector(name + ".bias", *norm.bias);
+  }
+
+  void block(const BlockDescription& block, const std::string& prefix) {
+    norms(block, prefix);
+    attention(block.attention, prefix);
+    if (block.ffn_norm && transformer_.block == BlockKind::kSequential) norm(prefix + "ffn_norm", *block.ffn_norm);
+    const bool stacked = block.gate && block.gate->weight.tensor == block.up.weight.tensor;
+    if (stacked) {
+      LinearDescription both = block.up;
+      both.weight.first_row = 0;
+      both.weight.rows *= 2;
+      linear(prefix + "ffn_up", both);
+    } else {
+      if (block.gate) linear(prefix + "ffn_gate", *block.gate);
+      linear(prefix + "ffn_up", block.up);
+    }
+    linear(prefix + "ffn_down", block.down);
+  }
+
+  // Falcon with two norms calls the one of attention the second; elsewhere a second one is the FFN's.
+  void norms(const BlockDescription& block, const std::string& prefix) {
+    const bool parallel = transformer_.block == BlockKind::kParallel;
+    if (architecture_.name == "falcon" && block.ffn_norm) {
+      norm(prefix + "attn_norm", *block.ffn_norm);
+      norm(prefix + "attn_norm_2", *block.attention_norm);
+      return;
+    }
+    norm(prefix + "attn_norm", *block.attention_norm);
+    if (parallel && block.ffn_norm) norm(prefix + "ffn_norm", *block.ffn_norm);
+  }
+
+  void attention(const AttentionDescription& attention, const std::string& prefix) {
+    const int64_t dim = attention.head_dim;
+    if (attention.fused) {
+      const int64_t groups = attention.fused_groups;
+      const auto order = groups == 1 ? std::vector<int64_t>{}
+                                     : separated_from_grouped(groups, attention.heads / groups * dim, attention.kv_heads / groups * dim);
+      linear(prefix + "attn_qkv", *attention.fused, order);
+    } else {
+      const auto turned = transformer_.rotary ? 2 * static_cast<int64_t>(transformer_.rotary->inv_freq.size()) : 0;
+      const auto order = [&](int64_t heads) {
+        return architecture_.adjacent_pairs ? adjacent_from_half_split(heads, dim, turned) : std::vector<int64_t>{};
+      };
+      linear(prefix + "attn_q", *attention.query, order(attention.heads));
+      linear(prefix + "attn_k", *attention.key, order(attention.kv_heads));
+      linear(prefix + "attn_v", *attention.value);
+    }
+    linear(prefix + "attn_output", attention.output);
+  }
+
+  const Checkpoint& checkpoint_;
+  const TransformerDescription& transformer_;
+  const GgufArchitecture& architecture_;
+  TypeChoice& types_;
+  std::vector<ConvertedTensor> tensors_;
+};
+
+void put_type(GgufMetadata& metadata, Dtype type) {
+  metadata.set("general.file_type", GgufValue::of_u32(gguf_file_type(type)));
+  metadata.set("general.quantization_version", GgufValue::of_u32(2));
+}
+
+GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& options) {
+  GgufPlan plan;
+  plan.metadata = checkpoint.gguf()->metadata();
+  if (!options.name.empty()) plan.metadata.set("general.name", GgufValue::of_text(options.name));
+  TypeChoice types(options.type);
+  int64_t coarser = 0;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    ConvertedTensor tensor{spec, whole_tensor(spec)};
+    // Positions and the like are looked up and stay as they are, as do vectors.
+    if (spec.shape.size() == 2 && dtype_is_computable(spec.dtype) && !spec.name.starts_with("position_embd")) {
+      tensor.spec.dtype = types.of_matrix(spec.dtype, spec.shape[1]);
+      if (dtype_is_quantised(spec.dtype) && tensor.spec.dtype != spec.dtype) ++coarser;
+    }
+    plan.tensors.push_back(std::move(tensor));
+  }
+  if (options.type) put_type(plan.metadata, types.most());
+  types.note(plan.notes);
+  if (coarser > 0) plan.notes.push_back(fmt::format("{} matrices were quantised before: what that lost does not come back", coarser));
+  return plan;
+}
+
+}  // namespace
+
+uint32_t gguf_file_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kF32:
+      return 0;
+    case Dtype::kF16:
+      return 1;
+    case Dtype::kQ4_0:
+      return 2;
+    case Dtype::kQ4_1:
+      return 3;
+    case Dtype::kQ8_0:
+      return 7;
+    case Dtype::kQ5_0:
+      return 8;
+    case Dtype::kQ5_1:
+      return 9;
+    case Dtype::kQ4K:
+      return 15;
+    case Dtype::kQ5K:
+      return 17;
+    case Dtype::kQ6K:
+      return 18;
+    case Dtype::kBf16:
+      return 32;
+    default:
+      return 1024;  // guessed from the tensors, as llama.cpp calls it
+  }
+}
+
+GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, const ToGgufOptions& options) {
+  if (checkpoint.gguf() != nullptr) return plan_from_gguf(checkpoint, options);
+  const Config config(config_of(checkpoint), checkpoint.config_where());
+  const TransformerDescription transformer = describe_transformer(checkpoint, model);
+  const GgufArchitecture architecture = find_architecture(model, transformer, config);
+  GgufPlan plan;
+  std::string name = options.name;
+  if (name.empty()) name = resolved_path(checkpoint.folder()).filename().string();
+  plan.metadata = architecture_metadata(architecture, model, transformer, config, name);
+  TypeChoice types(options.type);
+  // Gemma's head is always the embedding, whatever else is stored.
+  const bool tied = model.tied_head || architecture.name == "gemma";
+  plan.tensors = TensorPlanner(checkpoint, transformer, architecture, types).take(rotary_factors(transformer, config), tied);
+  put_type(plan.metadata, types.most());
+  if (options.vocabulary) {
+    put_vocabulary(gguf_vocabulary(checkpoint.folder(), transformer.vocab), plan.metadata);
+  } else {
+    plan.metadata.set("tokenizer.ggml.model", GgufValue::of_text("none"));
+  }
+  if (!options.prunenet_json.empty()) plan.metadata.set("prunenet.json", GgufValue::of_text(options.prunenet_json));
+  if (!architecture.note.empty()) plan.notes.push_back(architecture.note);
+  types.note(plan.notes);
+  return plan;
+}
+
+void require_gguf_possible(const Checkpoint& checkpoint, const fs::path& target, bool overwrite) {
+  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
+  const bool is_file = checkpoint.gguf() != nullptr;
+  if (is_within(out, source) && is_file) fail(ErrorCode::kBadOption, out.string(), "is the model itself");
+  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
+  std::error_code error;
+  if (is_file && fs::exists(out, error) && fs::equivalent(source, out, error))
+    fail(ErrorCode::kBadOption, out.string(), "is the model itself, under another name");
+  const OutputFile trial(out, overwrite, is_gguf_file);
+}
+
+uint64_t write_gguf(const Checkpoint& checkpoint, const GgufPlan& plan, const fs::path& target, bool overwrite,
+                    Progress& progress) {
+  require_gguf_possible(checkpoint, target, overwrite);
+  OutputFile file(resolved_path(target), overwrite, is_gguf_file);
+  GgufWriter writer(file.staging(), plan.metadata, specs_of(plan.tensors));
+  file.require_space(writer.total_bytes());
+  write_tensors(checkpoint, plan.tensors, writer, progress);
+  file.commit();
+  return writer.total_bytes();
+}
+
+}  // namespace prunenet
