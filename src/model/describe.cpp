@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/description.h"
 #include "model/family.h"
+#include "model/gguf_config.h"
 #include "model/heads.h"
 
 namespace prunenet {
@@ -120,7 +121,9 @@ void require_no_further_layers(const std::string& prefix, int64_t layers, const 
 // The keys under which sizes are stated, and what this config cannot state, with the reason.
 ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, const Config& config,
                          const ModelDescription& model) {
+  const bool gguf = config.has(kGgufArchitectureKey);
   ConfigKeys keys;
+  keys.per_layer = !gguf && model.keys.per_layer;
   for (std::string_view key : family.layer_keys) {
     if (config.states(key)) keys.layers.emplace_back(key);
   }
@@ -140,7 +143,7 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
   } else if (std::all_of(model.layers.begin(), model.layers.end(), single)) {
     keys.heads_fixed = "one key-value head serves all its queries (multi-query attention), so that none can go";
   } else if (!std::all_of(model.layers.begin(), model.layers.end(), stored)) {
-    keys.heads_fixed = "its attention tensors are not all there, or do not fit the heads that config.json states";
+    keys.heads_fixed = "its attention tensors are not all there, or do not fit the heads that are stated";
   } else if (family.heads_fixed != nullptr) {
     keys.heads_fixed = family.heads_fixed(config);
   }
@@ -156,7 +159,7 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
   if (!family.like_deci) {
     keys.deci_refused =
         fmt::format("it is a LLaMA with widths of its own for each layer, and this model is a '{}'", family.name);
-  } else if (std::any_of(model.layers.begin(), model.layers.end(),
+  } else if (!gguf && std::any_of(model.layers.begin(), model.layers.end(),
                          [](const LayerDescription& layer) { return layer.ffn.neurons.members.size() > 3; })) {
     keys.deci_refused = "it has no place for biases of gate and up, which this model has";
   }
@@ -246,9 +249,7 @@ ModelDescription describe_model(const std::string& config_text, const TensorLook
     describe_heads(find, spec, layer, index, model.hidden, dims);
     model.layers.push_back(std::move(dims));
   }
-  const bool per_layer = model.keys.per_layer;
   model.keys = describe_keys(family, spec, config, model);
-  model.keys.per_layer = per_layer;
 
   for (std::string_view name : family.embeddings) {
     if (find(std::string(name)) != nullptr) model.embeddings.emplace_back(name);
@@ -275,8 +276,7 @@ TensorLookup tensor_lookup(const Checkpoint& checkpoint) {
 ModelDescription describe_model(const Checkpoint& checkpoint) {
   std::vector<std::string> names;
   for (const auto& entry : checkpoint.tensors()) names.push_back(entry.stored.spec.name);
-  return describe_model(checkpoint.config_text(), tensor_lookup(checkpoint), names,
-                        (checkpoint.folder() / "config.json").string());
+  return describe_model(config_of(checkpoint), tensor_lookup(checkpoint), names, checkpoint.config_where());
 }
 
 ModelSize measure_size(const ModelDescription& model, const std::vector<TensorSpec>& tensors) {

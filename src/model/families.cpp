@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/description.h"
 #include "model/family.h"
+#include "model/gguf_config.h"
 
 namespace prunenet {
 namespace {
@@ -31,6 +32,13 @@ std::vector<std::string> supported_families() {
 }
 
 const FamilySpec& find_family(const Config& config) {
+  if (const auto gguf = config.text(kGgufArchitectureKey)) {
+    const auto& table = gguf_families();
+    const auto found = std::find_if(table.begin(), table.end(), [&](const auto& f) { return f.architecture == *gguf; });
+    if (found == table.end())
+      fail(ErrorCode::kUnsupported, config.where(), "architecture '{}' is not supported yet", *gguf);
+    return found->spec;
+  }
   const auto model_type = config.text("model_type");
   const auto architecture = config.architecture();
   if (!model_type && !architecture) {

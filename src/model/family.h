@@ -27,6 +27,7 @@ struct TransformerSpec {
   std::string_view query = "self_attn.q_proj", key = "self_attn.k_proj", value = "self_attn.v_proj",
                    output = "self_attn.o_proj";
   std::string_view fused;    // instead of query, key and value
+  bool fused_optional = false;  // only in the layers that store it
   bool interleaved = false;  // fused: a run of queries, keys and values for each key-value head
   bool conv1d = false;       // stored [in, out]
   std::string_view query_norm, key_norm;
@@ -45,6 +46,7 @@ struct TransformerSpec {
   Names project_in, project_out;  // whole names
   double rotary_fraction = 1, rotary_theta = 10000;
   bool rotary = true, alibi = false;
+  bool adjacent_pairs = false;  // rotary turns numbers 2 i and 2 i + 1 of a head
   Names positions;  // whole names of the learned ones
   int64_t position_offset = 0;
 };
@@ -84,8 +86,12 @@ struct FamilySpec {
   TransformerSpec (*transformer)(const Config&) = nullptr;
 };
 
-/// The family of a config. Throws kUnsupported naming what was found and what is supported.
+/// The family of a config; with the names and layouts of GGUF where the config is made of GGUF metadata. Throws
+/// kUnsupported naming what was found and what is supported.
 const FamilySpec& find_family(const Config& config);
+
+/// Whether the layer stores query, key and value in one tensor.
+bool stores_fused(const TensorLookup& find, const TransformerSpec& spec, const std::string& layer);
 
 /// What LLaMA computes, with the sizes and constants of this config; the families built like it begin here.
 TransformerSpec llama_transformer(const Config& config);
@@ -102,5 +108,13 @@ FamilySpec gpt_neox_family();
 FamilySpec gpt2_family();
 FamilySpec gemma_family();
 FamilySpec deci_family();
+
+/// Those of GGUF, by the architecture that the metadata names (families/gguf.cpp): the arithmetic of the family above,
+/// with the names and layouts of llama.cpp.
+struct GgufFamily {
+  std::string_view architecture;
+  FamilySpec spec;
+};
+const std::vector<GgufFamily>& gguf_families();
 
 }  // namespace prunenet

@@ -31,6 +31,11 @@ void add_rows(CoupledGroup& group, const Projection& projection, bool conv1d, co
 
 }  // namespace
 
+bool stores_fused(const TensorLookup& find, const TransformerSpec& spec, const std::string& layer) {
+  if (spec.fused.empty()) return false;
+  return !spec.fused_optional || find(fmt::format("{}{}.weight", layer, spec.fused)) != nullptr;
+}
+
 void describe_heads(const TensorLookup& find, const TransformerSpec& spec, const std::string& layer, int64_t index,
                     int64_t hidden, LayerDescription& dims) {
   const int64_t dim = dims.head_dim;
@@ -47,11 +52,12 @@ void describe_heads(const TensorLookup& find, const TransformerSpec& spec, const
   if (output.bias != nullptr) dims.attention.output_bias = output.bias->name;
 
   // Rows of the projections, in units of KV groups.
-  const Projection query = projection(spec.fused.empty() ? spec.query : spec.fused);
+  const bool fused = stores_fused(find, spec, layer);
+  const Projection query = projection(fused ? spec.fused : spec.query);
   if (!query.fits || query.in != hidden) return;
   Projection key, value;
   int64_t shared = 0;  // rows of keys, and as many of values
-  if (spec.fused.empty()) {
+  if (!fused) {
     key = projection(spec.key), value = projection(spec.value);
     if (!key.fits || !value.fits || key.in != hidden || value.in != hidden || value.out != key.out) return;
     if (query.out != mixed) return;
@@ -65,7 +71,7 @@ void describe_heads(const TensorLookup& find, const TransformerSpec& spec, const
   dims.kv_heads = group.width = shared / dim;
 
   const int64_t queries = mixed / group.width;  // rows of the queries of a group: whole heads
-  if (spec.fused.empty()) {
+  if (!fused) {
     add_rows(group, query, conv1d, {{0, queries, queries}});
     add_rows(group, key, conv1d, {{0, dim, dim}});
     add_rows(group, value, conv1d, {{0, dim, dim}});

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/family.h"
+#include "model/gguf_config.h"
 #include "model/rotary.h"
 
 namespace prunenet {
@@ -116,7 +117,7 @@ int64_t heads_of(int64_t rows, int64_t head_dim, const MatrixRef& matrix, const 
 }
 
 AttentionDescription describe_attention(const Finder& finder, const TransformerSpec& spec, const std::string& layer,
-                                        const LayerDescription& dims, int64_t hidden) {
+                                        const LayerDescription& dims, int64_t hidden, bool fused) {
   AttentionDescription attention;
   attention.head_dim = dims.head_dim;
   const auto module = [&](std::string_view name) { return layer + std::string(name); };
@@ -128,7 +129,7 @@ AttentionDescription describe_attention(const Finder& finder, const TransformerS
          attention.output.weight.rows, hidden);
   }
   attention.heads = heads_of(mixed, dims.head_dim, attention.output.weight, finder.where());
-  if (spec.fused.empty()) {
+  if (!fused) {
     attention.query = finder.linear(module(spec.query), hidden, spec.conv1d);
     attention.key = finder.linear(module(spec.key), hidden, spec.conv1d);
     attention.value = finder.linear(module(spec.value), hidden, spec.conv1d);
@@ -212,7 +213,7 @@ TransformerDescription describe_transformer(const std::string& config_text, cons
     if (!block.attention_norm) finder.at(fmt::format("{}{}.weight", layer, spec.attention_norms.front()));  // fails
     if (!block.ffn_norm && spec.block != BlockKind::kParallel)
       finder.at(fmt::format("{}{}.weight", layer, spec.ffn_norms.front()));
-    block.attention = describe_attention(finder, spec, layer, dims, model.hidden);
+    block.attention = describe_attention(finder, spec, layer, dims, model.hidden, stores_fused(find, spec, layer));
     block.attention.score_scale = spec.scaled_scores ? 1 / std::sqrt(static_cast<double>(dims.head_dim)) : 1;
     if (spec.scale_by_layer) block.attention.score_scale /= static_cast<double>(index + 1);
     if (static_cast<int64_t>(index) >= spec.window_from_layer) block.attention.window = spec.window;
@@ -233,6 +234,7 @@ TransformerDescription describe_transformer(const std::string& config_text, cons
            rotated, model.layers.front().head_dim);
     }
     transformer.rotary = describe_rotary(config, rotated, spec.rotary_theta, model.max_context);
+    transformer.rotary->adjacent_pairs = spec.adjacent_pairs;
   }
   if (!spec.positions.empty()) {
     const auto module = finder.first_module(spec.positions);
@@ -265,8 +267,7 @@ TransformerDescription describe_transformer(const std::string& config_text, cons
 }
 
 TransformerDescription describe_transformer(const Checkpoint& checkpoint, const ModelDescription& model) {
-  return describe_transformer(checkpoint.config_text(), tensor_lookup(checkpoint), model,
-                              (checkpoint.folder() / "config.json").string());
+  return describe_transformer(config_of(checkpoint), tensor_lookup(checkpoint), model, checkpoint.config_where());
 }
 
 int64_t cache_bytes_per_token(const TransformerDescription& transformer, int64_t bytes_per_number) {

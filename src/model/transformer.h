@@ -55,12 +55,14 @@ struct BlockDescription {
 };
 
 /// Rotary positions: the first 2 * inv_freq.size() numbers of a head turn, number i with number i + inv_freq.size()
-/// (the half-split order of transformers), by position * inv_freq[i] radians. Su, Lu et al. 2021 (arXiv 2104.09864).
+/// (the half-split order of transformers) or, in adjacent pairs, number 2 i with number 2 i + 1 (the order of some GGUF
+/// architectures), by position * inv_freq[i] radians. Su, Lu et al. 2021 (arXiv 2104.09864).
 struct RotaryDescription {
   std::vector<double> inv_freq;
   std::vector<double> long_inv_freq;  // instead, for sequences longer than long_from (longrope); empty: none
   int64_t long_from = 0;
   double attention_factor = 1;  // of cosine and sine (yarn, longrope)
+  bool adjacent_pairs = false;
 };
 
 /// Tensors that are looked up by position: row `offset + position`.

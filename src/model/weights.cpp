@@ -33,11 +33,10 @@ void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
                   const std::function<void(int64_t row, std::span<const Real> values)>& visit) {
   const Checkpoint::Entry& entry = checkpoint.at(matrix.tensor);
   const Dtype dtype = entry.stored.spec.dtype;
-  const size_t element = dtype_size_bytes(dtype);
   const std::span<const std::byte> bytes = checkpoint.bytes(entry);
 
   if (!matrix.transposed) {
-    const size_t row_bytes = static_cast<size_t>(matrix.cols) * element;
+    const auto row_bytes = static_cast<size_t>(dtype_bytes(dtype, static_cast<uint64_t>(matrix.cols)));
     const auto mine =
         bytes.subspan(static_cast<size_t>(matrix.first_row) * row_bytes, static_cast<size_t>(matrix.rows) * row_bytes);
     std::vector<Real> row(static_cast<size_t>(matrix.cols));
@@ -50,6 +49,7 @@ void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
     }
   } else {
     // Stored [cols, rows]: a panel of our rows is a run of columns there.
+    const size_t element = dtype_size_bytes(dtype);
     require_finite(checkpoint, entry, bytes);
     const int64_t panel_rows = std::max<int64_t>(1, kPanelElements / matrix.cols);
     std::vector<Real> run(static_cast<size_t>(panel_rows)), panel(static_cast<size_t>(panel_rows * matrix.cols));

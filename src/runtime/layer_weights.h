@@ -31,6 +31,7 @@ struct LayerWeights {
 // What the places of a chunk's ids decide, the same for every layer.
 struct Positions {
   at::Tensor cosine, sine;  // [N, 1, rotated / 2]
+  bool adjacent_pairs = false;
 };
 
 }  // namespace prunenet

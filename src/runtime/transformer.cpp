@@ -22,10 +22,19 @@ at::Tensor places(const Chunk& chunk) {
   return at::cat(parts);
 }
 
-// x [N, heads, head_dim]: number i of the first half of the rotated part turns with number i of its second half.
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+// x [N, heads, head_dim]: number i of the first half of the rotated part turns with number i of its second half, or
+// numbers 2 i and 2 i + 1 with each other. Either way they leave in halves: scores do not ask for the order, and so add
+// up in the same one.
+at::Tensor rotate(const at::Tensor& x, const Positions& positions) {
+  const at::Tensor &cosine = positions.cosine, &sine = positions.sine;
   const int64_t half = cosine.size(-1), dim = x.size(-1);
-  const at::Tensor a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
+  at::Tensor a, b;
+  if (positions.adjacent_pairs) {
+    const at::Tensor pairs = x.narrow(-1, 0, 2 * half).unflatten(-1, {half, 2});
+    a = pairs.select(-1, 0), b = pairs.select(-1, 1);
+  } else {
+    a = x.narrow(-1, 0, half), b = x.narrow(-1, half, half);
+  }
   std::vector<at::Tensor> parts{a * cosine - b * sine, b * cosine + a * sine};
   if (2 * half < dim) parts.push_back(x.narrow(-1, 2 * half, dim - 2 * half));
   return at::cat(parts, -1);
@@ -172,6 +181,7 @@ Positions Transformer::positions(const Chunk& chunk) const {
   };
   result.cosine = table(at::cos);
   result.sine = table(at::sin);
+  result.adjacent_pairs = rotary.adjacent_pairs;
   return result;
 }
 
@@ -207,8 +217,8 @@ at::Tensor Transformer::mix(const at::Tensor& x, const LayerWeights& block, size
   if (!block.query_norm.empty()) query = head_norm(query, block.query_norm[0]);
   if (!block.key_norm.empty()) key = head_norm(key, block.key_norm[0]);
   if (positions.cosine.defined()) {
-    query = rotate(query, positions.cosine, positions.sine);
-    key = rotate(key, positions.cosine, positions.sine);
+    query = rotate(query, positions);
+    key = rotate(key, positions);
   }
   query = query * a.score_scale;
 

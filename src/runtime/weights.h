@@ -23,7 +23,7 @@ class WeightSource {
 };
 
 /// The weights of a checkpoint. Where the stored type is the asked one and the device is the CPU, a tensor lies in the
-/// mapping itself; else it is converted. Weights beyond the range of the asked type become infinite and show in the
+/// mapping itself; else it is converted, and quantised ones are decoded, on all threads. Weights beyond the range of the asked type become infinite and show in the
 /// logits.
 class CheckpointWeights final : public WeightSource {
  public:
@@ -37,6 +37,8 @@ class CheckpointWeights final : public WeightSource {
 
  private:
   at::Tensor stored(const std::string& name) const;
+  // Of a quantised type, on the CPU.
+  at::Tensor decoded(const Checkpoint::Entry& entry, at::ScalarType type) const;
 
   const Checkpoint& checkpoint_;
   at::Device device_;
