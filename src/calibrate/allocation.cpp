@@ -14,7 +14,7 @@ constexpr int64_t kMostUnits = 65535;  // of a layer in the knapsack's table
 
 // What one neuron of a layer costs.
 int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit) {
-  int64_t price = 0;
+  double price = 0;  // a column of a quantised matrix is a part of a block
   for (const CoupledMember& member : model.layers[static_cast<size_t>(layer)].ffn.neurons.members) {
     const TensorSpec& spec = checkpoint.at(member.tensor).stored.spec;
     int64_t indices = 0;
@@ -22,17 +22,18 @@ int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model
     const int64_t elements = spec.num_elements() / spec.shape[static_cast<size_t>(member.axis)] * indices;
     switch (unit) {
       case BudgetUnit::kParams:
-        price += elements;
+        price += static_cast<double>(elements);
         break;
       case BudgetUnit::kBytes:
-        price += elements * static_cast<int64_t>(dtype_size_bytes(spec.dtype));
+        price += static_cast<double>(elements) * static_cast<double>(dtype_block_bytes(spec.dtype)) /
+                 static_cast<double>(dtype_block_elements(spec.dtype));
         break;
       case BudgetUnit::kFlops:
-        price += spec.shape.size() == 2 ? 2 * elements : 0;
+        price += spec.shape.size() == 2 ? 2 * static_cast<double>(elements) : 0;
         break;
     }
   }
-  return price;
+  return std::llround(price);
 }
 
 // Piecewise linear through (0, 0) and the points, and on along the last piece. Never falling: KL of a small sample may.

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "model/encode.h"
 #include "surgeon/eliminate.h"
 
 namespace prunenet {
@@ -71,31 +72,41 @@ void ChangedModel::drop_layer(int64_t layer) {
 
 void ChangedModel::refit(int64_t layer, Site site, const Matrix<float>& weight, std::span<const double> bias) {
   const SiteRef ref = site_ref(model_, layer, site);
-  put(ref.weight->tensor, encode_matrix(checkpoint_, *ref.weight, numbers_of(weight)));
+  put_matrix(*ref.weight, weight);
   if (!*ref.bias || bias.empty()) return;
   const std::vector<float> narrow(bias.begin(), bias.end());
-  put(**ref.bias, encode_vector(checkpoint_, **ref.bias, narrow));
+  put(**ref.bias, narrow, static_cast<int64_t>(narrow.size()));
 }
 
-void ChangedModel::put(const std::string& tensor, const std::vector<std::byte>& bytes) {
-  replaced_[tensor] = scratch_.put(bytes);
+// As it is stored: transposed for Conv1D.
+void ChangedModel::put_matrix(const MatrixRef& ref, const Matrix<float>& weight) {
+  if (ref.transposed) {
+    const Matrix<float> stored = weight.transpose();
+    put(ref.tensor, numbers_of(stored), stored.cols());
+  } else {
+    put(ref.tensor, numbers_of(weight), weight.cols());
+  }
+}
+
+void ChangedModel::put(const std::string& tensor, std::span<const float> values, int64_t cols) {
+  replaced_[tensor] = scratch_.put(encode_rows(checkpoint_, tensor, values, cols));
+  dtypes_[tensor] = replacement_dtype(checkpoint_.at(tensor).stored.spec.dtype, cols);
 }
 
 std::vector<float> ChangedModel::get(const std::string& tensor) const {
   const std::span<const std::byte> bytes = replaced_.at(tensor);
-  const Dtype dtype = checkpoint_.at(tensor).stored.spec.dtype;
-  std::vector<float> values(bytes.size() / dtype_size_bytes(dtype));
+  const Dtype dtype = dtypes_.at(tensor);
+  std::vector<float> values(bytes.size() / dtype_block_bytes(dtype) * static_cast<size_t>(dtype_block_elements(dtype)));
   widen<float>(bytes.data(), dtype, values.size(), values.data());
   return values;
 }
 
-// Gate above up where they share a tensor; as stored, so transposed for Conv1D.
+// Gate above up where they share a tensor.
 void ChangedModel::refit_neurons(int64_t layer, const FfnRows& rows) {
   const FfnDescription& ffn = model_.layers[static_cast<size_t>(layer)].ffn;
   const auto write = [&](const MatrixRef& ref, const Matrix<float>& weight, const std::vector<float>& bias) {
-    const Matrix<float> stored = ref.transposed ? Matrix<float>(weight.transpose()) : weight;
-    put(ref.tensor, encode_vector(checkpoint_, ref.tensor, numbers_of(stored)));
-    if (!bias.empty()) put(bias_of(ref.tensor), encode_vector(checkpoint_, bias_of(ref.tensor), bias));
+    put_matrix(ref, weight);
+    if (!bias.empty()) put(bias_of(ref.tensor), bias, static_cast<int64_t>(bias.size()));
   };
   if (!ffn.gate) {
     write(ffn.up, rows.up, rows.up_bias);
@@ -162,6 +173,12 @@ std::optional<SiteChange> ChangedModel::change(int64_t layer, Site site) const {
   if (found == replaced_.end()) {
     if (kept == ref.weight->cols) return std::nullopt;
     change.weight = site_weight(checkpoint_, model_, layer, site)(Eigen::all, change.kept);
+    const Checkpoint::Entry& entry = checkpoint_.at(ref.weight->tensor);
+    const ColumnCut cut = column_cut(entry.stored.spec.dtype, change.kept);
+    if (!cut.copied && !ref.weight->transposed) {  // Conv1D has rows there, which are copied
+      const std::span<float> values(change.weight.data(), static_cast<size_t>(change.weight.size()));
+      round_to(cut.dtype, kept, values, checkpoint_.where(entry));
+    }
     return change;
   }
   const std::vector<float> values = get(ref.weight->tensor);

@@ -2,7 +2,6 @@
 #include "calibrate/shrink.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -152,13 +151,24 @@ RefitOptions refit_options(const ShrinkOptions& options) {
   return refit;
 }
 
+namespace {
+
+// `left` of `count` units, spread over all of them: of a quantised matrix they fill no blocks, as those that are chosen
+// will not, so that what is counted is what will be stored.
+std::vector<int64_t> spread(int64_t left, int64_t count) {
+  std::vector<int64_t> kept(static_cast<size_t>(left));
+  for (int64_t i = 0; i < left; ++i) kept[static_cast<size_t>(i)] = i * count / left;
+  return kept;
+}
+
+}  // namespace
+
 Mask mask_of_sizes(const ModelDescription& model, const ShrinkPlan& plan) {
-  Mask mask = whole_mask(model);
+  Mask mask;
   for (size_t l = 0; l < model.layers.size(); ++l) {
-    mask.kept[l].resize(static_cast<size_t>(plan.widths[l]));
+    mask.kept.push_back(spread(plan.widths[l], model.layers[l].ffn.neurons.width));
     if (plan.kv_groups.empty()) continue;
-    std::vector<int64_t>& groups = mask.kept_kv_groups.emplace_back(static_cast<size_t>(plan.kv_groups[l]));
-    std::iota(groups.begin(), groups.end(), 0);
+    mask.kept_kv_groups.push_back(spread(plan.kv_groups[l], model.layers[l].attention.kv_groups.width));
   }
   mask.dropped_layers = plan.dropped_layers;
   return mask;

@@ -123,48 +123,4 @@ std::vector<double> column_norms(const Checkpoint& checkpoint, const MatrixRef& 
   return sums;
 }
 
-namespace {
-
-// [rows, cols] as stored, or as its transpose.
-std::vector<std::byte> encode(const Checkpoint::Entry& entry, const std::string& where, std::span<const float> values,
-                              int64_t rows, int64_t cols, bool transposed) {
-  const Dtype dtype = entry.stored.spec.dtype;
-  if (!dtype_can_be_written(dtype) || dtype_is_quantised(dtype))
-    fail(ErrorCode::kUnsupported, where, "is {}: new values can be stored as F64, F32, F16 or BF16", dtype_name(dtype));
-  const size_t element = dtype_size_bytes(dtype);
-  std::vector<std::byte> bytes(values.size() * element);
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < cols; ++j) {
-      const float value = values[static_cast<size_t>(i * cols + j)];
-      const auto place = static_cast<size_t>(transposed ? j * rows + i : i * cols + j);
-      if (!std::isfinite(value)) fail(ErrorCode::kNonFinite, where, "a new value is {}", value);
-      if (!narrow(&value, 1, dtype, bytes.data() + place * element))
-        fail(ErrorCode::kNonFinite, where, "the new value {} is beyond the range of {}", value, dtype_name(dtype));
-    }
-  }
-  return bytes;
-}
-
-}  // namespace
-
-std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix,
-                                     std::span<const float> values) {
-  const Checkpoint::Entry& entry = checkpoint.at(matrix.tensor);
-  const std::vector<int64_t>& shape = entry.stored.spec.shape;
-  PRUNENET_CHECK(shape.size() == 2 && matrix.rows > 0);
-  if (matrix.first_row != 0 || shape[matrix.transposed ? 1 : 0] != matrix.rows) {
-    fail(ErrorCode::kUnsupported, checkpoint.where(entry),
-         "stacks several matrices, of which one alone cannot be replaced");
-  }
-  const auto cols = static_cast<int64_t>(values.size()) / matrix.rows;
-  PRUNENET_CHECK(cols * matrix.rows == static_cast<int64_t>(values.size()));
-  return encode(entry, checkpoint.where(entry), values, matrix.rows, cols, matrix.transposed);
-}
-
-std::vector<std::byte> encode_vector(const Checkpoint& checkpoint, const std::string& tensor,
-                                     std::span<const float> values) {
-  const Checkpoint::Entry& entry = checkpoint.at(tensor);
-  return encode(entry, checkpoint.where(entry), values, 1, static_cast<int64_t>(values.size()), false);
-}
-
 }  // namespace prunenet

@@ -1,4 +1,4 @@
-// Reading matrices of a model as f32 or f64, whatever their stored type, layout or stacking.
+// Reading matrices of a model as f32 or f64, whatever their stored type, layout or stacking. Writing is in encode.h.
 #pragma once
 
 #include <functional>
@@ -23,13 +23,5 @@ void read_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix, std::spa
 /// magnitude is divided out, so that no square overflows.
 std::vector<double> row_norms(const Checkpoint& checkpoint, const MatrixRef& matrix);
 std::vector<double> column_norms(const Checkpoint& checkpoint, const MatrixRef& matrix);
-
-/// The bytes of the stored tensor of `matrix` when its values become `values` [matrix.rows, cols], row-major and logical
-/// [out, in]: of its stored type (rounded to nearest, ties to even) and layout (Conv1D is transposed); cols is what the
-/// size of `values` makes it. Throws kUnsupported for a matrix that shares its tensor with others, kNonFinite naming the
-/// tensor when a value is not finite or lies beyond the range of the stored type.
-std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix, std::span<const float> values);
-/// Likewise of a vector (a bias), of any length.
-std::vector<std::byte> encode_vector(const Checkpoint& checkpoint, const std::string& tensor, std::span<const float> values);
 
 }  // namespace prunenet

@@ -7,19 +7,31 @@
 
 #include "base/error.h"
 #include "model/deci.h"
+#include "model/encode.h"
 #include "slice/config.h"
+#include "slice/metadata.h"
+#include "slice/retyped.h"
 #include "slice/slice.h"
 
 namespace prunenet {
 namespace {
 
-using CutMap = std::map<std::string, TensorCut>;
+struct PlannedCut {
+  TensorCut cut;
+  std::string_view units = "values";  // what is cut, for people
+};
+using CutMap = std::map<std::string, PlannedCut>;
+
+// Zero neurons after the kept ones are filled up to whole blocks of Q8_0, the type that cut columns get.
+constexpr int64_t kQuantisedWidthMultiple = 32;
 
 // Cuts every member of a group to the kept units, then `zeros` units of zeros at the end of every run.
-void cut_group(const CoupledGroup& group, const std::vector<int64_t>& kept, int64_t zeros, CutMap& cuts) {
+void cut_group(const CoupledGroup& group, std::string_view units, const std::vector<int64_t>& kept, int64_t zeros,
+               CutMap& cuts) {
   if (static_cast<int64_t>(kept.size()) == group.width && zeros == 0) return;
   for (const CoupledMember& member : group.members) {
-    TensorCut& cut = cuts[member.tensor];
+    TensorCut& cut = cuts[member.tensor].cut;
+    cuts[member.tensor].units = units;
     cut.axis = member.axis;
     for (const UnitRun& run : member.runs) {
       const std::vector<int64_t> owned = owned_indices({member.tensor, member.axis, {run}}, kept);
@@ -29,8 +41,18 @@ void cut_group(const CoupledGroup& group, const std::vector<int64_t>& kept, int6
   }
 }
 
+// What a width that nobody asked for is rounded up to.
+int64_t padded_multiple(const Checkpoint& checkpoint, const ModelDescription& model) {
+  if (checkpoint.gguf() == nullptr) return model.keys.per_layer ? kDeciWidthMultiple : 1;
+  const auto is_quantised = [&](const LayerDescription& layer) {
+    return dtype_is_quantised(checkpoint.at(layer.ffn.down.tensor).stored.spec.dtype);
+  };
+  return std::any_of(model.layers.begin(), model.layers.end(), is_quantised) ? kQuantisedWidthMultiple : 1;
+}
+
 // The width of every layer when all are filled up to one; 0: they are not.
-int64_t common_width(const ModelDescription& model, const Mask& mask, const Edits& edits) {
+int64_t common_width(const Checkpoint& checkpoint, const ModelDescription& model, const Mask& mask,
+                     const Edits& edits) {
   if (edits.layout != SliceLayout::kPadded) return 0;
   size_t widest = 0;
   bool any = false;
@@ -45,7 +67,8 @@ int64_t common_width(const ModelDescription& model, const Mask& mask, const Edit
          least);
   }
   if (edits.padded_width != 0) return edits.padded_width;
-  return model.keys.per_layer ? (least + kDeciWidthMultiple - 1) / kDeciWidthMultiple * kDeciWidthMultiple : least;
+  const int64_t multiple = padded_multiple(checkpoint, model);
+  return (least + multiple - 1) / multiple * multiple;
 }
 
 // "model.layers.12.mlp..." is layer 12; nothing for tensors outside the layers.
@@ -56,6 +79,13 @@ std::optional<int64_t> layer_of(const std::string& name, const std::string& pref
   const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, layer);
   if (error != std::errc() || stop == end || *stop != '.' || layer < 0) return std::nullopt;
   return layer;
+}
+
+// "mlp.down_proj" of "model.layers.12.mlp.down_proj.weight": the same tensor in every layer.
+std::string name_in_layer(const std::string& name, const std::string& prefix) {
+  std::string role = layer_of(name, prefix) ? name.substr(name.find('.', prefix.size()) + 1) : name;
+  if (role.ends_with(".weight")) role.resize(role.size() - std::string_view(".weight").size());
+  return role;
 }
 
 // New indices of the layers that stay.
@@ -83,13 +113,29 @@ class Renumbering {
   std::vector<int64_t> new_index_;
 };
 
+// Along the last axis of its shape: columns, which quantised types hold in blocks.
+bool cuts_columns(const TensorCut& cut, const TensorSpec& spec) {
+  return !cut.kept.empty() && static_cast<size_t>(cut.axis) + 1 == spec.shape.size();
+}
+
+// The type in which what `cut` keeps of bytes of its dtype is written.
+void settle_type(TensorCut& cut, TensorSpec& spec) {
+  spec.dtype = cut.dtype;
+  if (!cuts_columns(cut, spec)) return;
+  const ColumnCut columns = column_cut(cut.dtype, cut.kept);
+  spec.dtype = columns.dtype;
+  cut.recoded = !columns.copied;
+}
+
 // New bytes for a tensor: they hold what the cut would keep, without its zeros.
-void replace(TensorCut& cut, TensorSpec cut_shape, std::span<const std::byte> bytes) {
+void replace(TensorCut& cut, const TensorSpec& cut_shape, std::span<const std::byte> bytes) {
+  TensorSpec given = cut_shape;
   const auto zeros = std::count(cut.kept.begin(), cut.kept.end(), kZeros);
-  if (!cut.kept.empty()) cut_shape.shape[static_cast<size_t>(cut.axis)] -= zeros;
-  if (bytes.size() != cut_shape.size_bytes()) {
-    fail(ErrorCode::kMismatch, fmt::format("new values of tensor '{}'", cut_shape.name),
-         "have {} bytes, expected {} for {} after the cut", bytes.size(), cut_shape.size_bytes(), to_string(cut_shape));
+  if (!cut.kept.empty()) given.shape[static_cast<size_t>(cut.axis)] -= zeros;
+  given.dtype = cut.dtype = replacement_dtype(cut.dtype, given.shape.empty() ? 1 : given.shape.back());
+  if (bytes.size() != given.size_bytes()) {
+    fail(ErrorCode::kMismatch, fmt::format("new values of tensor '{}'", given.name),
+         "have {} bytes, expected {} for {} after the cut", bytes.size(), given.size_bytes(), to_string(given));
   }
   cut.replaced = bytes;
   if (zeros == 0) {
@@ -108,9 +154,9 @@ CutMap group_cuts(const ModelDescription& model, const Mask& mask, int64_t commo
     if (mask.drops(static_cast<int64_t>(layer))) continue;
     const auto& neurons = mask.kept[layer];
     const int64_t zeros = common == 0 ? 0 : common - static_cast<int64_t>(neurons.size());
-    cut_group(model.layers[layer].ffn.neurons, neurons, zeros, cuts);
+    cut_group(model.layers[layer].ffn.neurons, "neurons", neurons, zeros, cuts);
     if (!mask.kept_kv_groups.empty())
-      cut_group(model.layers[layer].attention.kv_groups, mask.kept_kv_groups[layer], 0, cuts);
+      cut_group(model.layers[layer].attention.kv_groups, "heads", mask.kept_kv_groups[layer], 0, cuts);
   }
   return cuts;
 }
@@ -140,28 +186,41 @@ SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model
   require_mask_fits(mask, model, "mask");
   for (const auto& [name, bytes] : edits.replaced) checkpoint.at(name);  // throws where there is none
 
-  const int64_t common = common_width(model, mask, edits);
+  const int64_t common = common_width(checkpoint, model, mask, edits);
   CutMap cuts = group_cuts(model, mask, common);
   const Renumbering renumbering(model, mask);
+  Retyped retyped;
   SlicePlan plan;
   for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
     TensorSpec spec = checkpoint.tensors()[i].stored.spec;
     const std::string name = spec.name;
     const auto new_name = renumbering.new_name(name);
     if (!new_name) continue;
-    TensorCut cut = std::move(cuts[name]);
+    auto& [cut, units] = cuts[name];
     cut.source = i;
+    cut.dtype = spec.dtype;
     if (!cut.kept.empty()) spec.shape[static_cast<size_t>(cut.axis)] = static_cast<int64_t>(cut.kept.size());
-    if (const auto found = edits.replaced.find(name); found != edits.replaced.end()) replace(cut, spec, found->second);
+    const auto found = edits.replaced.find(name);
+    if (found != edits.replaced.end()) replace(cut, spec, found->second);
+    settle_type(cut, spec);
     spec.name = *new_name;
+    retyped.add(name_in_layer(name, model.layer_prefix), checkpoint.tensors()[i].stored.spec.dtype, spec, cut, units);
     plan.tensors.push_back(std::move(spec));
     plan.cuts.push_back(std::move(cut));
   }
-  SlicedConfig config = slice_config(checkpoint, model, mask, sizes_after(model, mask, common), edits.layout);
-  plan.config_text = std::move(config.text);
-  plan.uniform = config.uniform;
-  plan.extra_files = std::move(config.extra_files);
-  plan.notes = std::move(config.notes);
+  const std::vector<LayerSizes> sizes = sizes_after(model, mask, common);
+  if (checkpoint.gguf() != nullptr) {
+    SlicedMetadata result = slice_metadata(checkpoint, model, mask, sizes, edits.layout, plan.tensors);
+    plan.metadata = std::move(result.metadata);
+    plan.notes = std::move(result.notes);
+  } else {
+    SlicedConfig config = slice_config(checkpoint, model, mask, sizes, edits.layout);
+    plan.config_text = std::move(config.text);
+    plan.uniform = config.uniform;
+    plan.extra_files = std::move(config.extra_files);
+    plan.notes = std::move(config.notes);
+  }
+  for (std::string& note : retyped.notes()) plan.notes.push_back(std::move(note));
   return plan;
 }
 

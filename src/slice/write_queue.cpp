@@ -6,7 +6,7 @@ namespace {
 constexpr size_t kMaxJobs = 4;
 }
 
-WriteQueue::WriteQueue(CheckpointWriter& writer) : writer_(writer), thread_([this] { run(); }) {}
+WriteQueue::WriteQueue(TensorSink& sink) : sink_(sink), thread_([this] { run(); }) {}
 
 WriteQueue::~WriteQueue() {
   {
@@ -68,7 +68,7 @@ void WriteQueue::run() {
     std::exception_ptr failure;
     try {
       if (job.action) job.action();
-      writer_.append(job.owned.empty() ? job.bytes : std::span<const std::byte>(job.owned));
+      sink_.append(job.owned.empty() ? job.bytes : std::span<const std::byte>(job.owned));
     } catch (...) {
       failure = std::current_exception();
     }

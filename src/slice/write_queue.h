@@ -12,15 +12,15 @@
 #include <thread>
 #include <vector>
 
-#include "checkpoint/checkpoint_writer.h"
+#include "checkpoint/tensor_sink.h"
 
 namespace prunenet {
 
-/// Appends to a CheckpointWriter in the order of the pushes, from its own thread. Holds a few chunks at a time: `push`
+/// Appends to a TensorSink in the order of the pushes, from its own thread. Holds a few chunks at a time: `push`
 /// waits where the disk is slower. What the thread throws comes out of the next call here.
 class WriteQueue {
  public:
-  explicit WriteQueue(CheckpointWriter& writer);
+  explicit WriteQueue(TensorSink& sink);
   /// Drops what is not written yet.
   ~WriteQueue();
   WriteQueue(const WriteQueue&) = delete;
@@ -46,7 +46,7 @@ class WriteQueue {
   void enqueue(Job job);
   void run();
 
-  CheckpointWriter& writer_;
+  TensorSink& sink_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Job> jobs_;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "model/encode.h"
 #include "model/mask.h"
 #include "model/weights.h"
 #include "support/support.h"

@@ -4,6 +4,7 @@
 
 #include "base/progress.h"
 #include "golden_model.h"
+#include "model/encode.h"
 #include "model/mask.h"
 #include "model/weights.h"
 #include "slice/slice.h"

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "model/deci.h"
+#include "model/encode.h"
 #include "model/weights.h"
 #include "slice/slice.h"
 #include "support/tiny_model.h"

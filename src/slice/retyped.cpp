@@ -1,0 +1,58 @@
+// Sentences.
+#include "slice/retyped.h"
+
+#include <fmt/format.h>
+
+namespace prunenet {
+namespace {
+
+std::string size_text(double size_bytes) {
+  constexpr double kKib = 1024, kMib = kKib * 1024, kGib = kMib * 1024;
+  if (size_bytes >= kGib) return fmt::format("{:.1f} GiB", size_bytes / kGib);
+  if (size_bytes >= kMib) return fmt::format("{:.1f} MiB", size_bytes / kMib);
+  return fmt::format("{:.1f} KiB", size_bytes / kKib);
+}
+
+double bytes_of(Dtype dtype, int64_t elements) {
+  return static_cast<double>(elements) * static_cast<double>(dtype_block_bytes(dtype)) /
+         static_cast<double>(dtype_block_elements(dtype));
+}
+
+}  // namespace
+
+void Retyped::add(const std::string& role, Dtype stored, const TensorSpec& written, const TensorCut& cut,
+                  std::string_view units) {
+  ++tensors_of_role_[role];
+  const bool replaced = !cut.replaced.empty();
+  if (written.dtype == stored && !cut.recoded) return;
+  Total& total = kinds_[{role, stored, written.dtype, replaced, units}];
+  ++total.tensors;
+  total.elements += written.num_elements();
+}
+
+std::vector<std::string> Retyped::notes() const {
+  std::vector<std::string> notes;
+  for (const auto& [kind, total] : kinds_) {
+    const bool one = total.tensors == 1;
+    std::string note = fmt::format("{} of {} '{}' tensors ", total.tensors, tensors_of_role_.at(kind.role), kind.role);
+    if (kind.replaced) {
+      note += fmt::format("{} new values, which are stored as {} instead of {}", one ? "has" : "have",
+                          dtype_name(kind.to), dtype_name(kind.from));
+    } else {
+      note += fmt::format("{} requantised from {} to {}, because the kept {} do not fill blocks of {}",
+                          one ? "is" : "are", dtype_name(kind.from), dtype_name(kind.to), kind.units,
+                          dtype_block_elements(kind.from));
+    }
+    if (!dtype_is_quantised(kind.to)) {
+      note += fmt::format("{} their number is no multiple of {}, which {} needs", kind.replaced ? ", because" : " and",
+                          dtype_block_elements(Dtype::kQ8_0), dtype_name(Dtype::kQ8_0));
+    }
+    note += fmt::format("; {} {}", one ? "it takes" : "they take", size_text(bytes_of(kind.to, total.elements)));
+    if (kind.to != kind.from)
+      note += fmt::format(" (as {} {})", dtype_name(kind.from), size_text(bytes_of(kind.from, total.elements)));
+    notes.push_back(std::move(note));
+  }
+  return notes;
+}
+
+}  // namespace prunenet
