@@ -18,6 +18,17 @@ const std::vector<Dtype> kAllDtypes{Dtype::kF64, Dtype::kF32, Dtype::kF16,  Dtyp
                                     Dtype::kI32, Dtype::kI16, Dtype::kI8,   Dtype::kU64,    Dtype::kU32,
                                     Dtype::kU16, Dtype::kU8,  Dtype::kBool, Dtype::kF8E4M3, Dtype::kF8E5M2};
 
+struct QuantisedRow {
+  Dtype dtype;
+  std::string name;
+  size_t block_bytes;
+  int64_t block_elements;
+};
+const std::vector<QuantisedRow> kQuantised{{Dtype::kQ4_0, "Q4_0", 18, 32},  {Dtype::kQ4_1, "Q4_1", 20, 32},
+                                           {Dtype::kQ5_0, "Q5_0", 22, 32},  {Dtype::kQ5_1, "Q5_1", 24, 32},
+                                           {Dtype::kQ8_0, "Q8_0", 34, 32},  {Dtype::kQ4K, "Q4_K", 144, 256},
+                                           {Dtype::kQ5K, "Q5_K", 176, 256}, {Dtype::kQ6K, "Q6_K", 210, 256}};
+
 // The value of a 16-bit pattern by the definition of IEEE formats: (-1)^s * 2^(e-bias) * 1.m, subnormals 0.m.
 double value_of_bits(uint16_t bits, int exponent_bits, int mantissa_bits) {
   const int exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
@@ -46,6 +57,26 @@ TEST(Dtype, NamesAndSizesAreThoseOfTheFormat) {
     EXPECT_EQ(dtype_name(kAllDtypes[i]), expected[i].first);
     EXPECT_EQ(dtype_size_bytes(kAllDtypes[i]), expected[i].second) << expected[i].first;
     EXPECT_EQ(dtype_from_name(expected[i].first), kAllDtypes[i]) << expected[i].first;
+    EXPECT_EQ(dtype_block_bytes(kAllDtypes[i]), expected[i].second);
+    EXPECT_EQ(dtype_block_elements(kAllDtypes[i]), 1);
+    EXPECT_EQ(dtype_bytes(kAllDtypes[i], 7), 7 * expected[i].second);
+    EXPECT_FALSE(dtype_is_quantised(kAllDtypes[i]));
+  }
+}
+
+TEST(Dtype, QuantisedTypesHaveBlocksAndNoSizeOfAnElement) {
+  for (const QuantisedRow& row : kQuantised) {
+    EXPECT_EQ(dtype_name(row.dtype), row.name);
+    EXPECT_EQ(dtype_from_name(row.name), std::nullopt) << "safetensors do not have " << row.name;
+    EXPECT_EQ(dtype_block_bytes(row.dtype), row.block_bytes) << row.name;
+    EXPECT_EQ(dtype_block_elements(row.dtype), row.block_elements) << row.name;
+    EXPECT_EQ(dtype_bytes(row.dtype, 3 * static_cast<uint64_t>(row.block_elements)), 3 * row.block_bytes) << row.name;
+    EXPECT_EQ(dtype_bytes(row.dtype, 0), 0u);
+    EXPECT_TRUE(dtype_is_quantised(row.dtype));
+    EXPECT_TRUE(dtype_is_computable(row.dtype));
+    EXPECT_TRUE(dtype_is_floating(row.dtype));
+    EXPECT_EQ(dtype_can_be_written(row.dtype), row.dtype == Dtype::kQ8_0) << row.name;
+    test::expect_error(ErrorCode::kInternal, {}, [&] { dtype_size_bytes(row.dtype); });
   }
 }
 
@@ -55,12 +86,13 @@ TEST(Dtype, UnknownNamesAreNoDtype) {
   }
 }
 
-TEST(Dtype, OnlyFourTypesAreComputedWithAndSixAreFloating) {
+TEST(Dtype, OfPlainTypesFourAreComputedWithAndWrittenAndSixAreFloating) {
   const std::set<Dtype> computable{Dtype::kF64, Dtype::kF32, Dtype::kF16, Dtype::kBf16};
   std::set<Dtype> floating = computable;
   floating.insert({Dtype::kF8E4M3, Dtype::kF8E5M2});
   for (Dtype dtype : kAllDtypes) {
     EXPECT_EQ(dtype_is_computable(dtype), computable.contains(dtype)) << dtype_name(dtype);
+    EXPECT_EQ(dtype_can_be_written(dtype), computable.contains(dtype)) << dtype_name(dtype);
     EXPECT_EQ(dtype_is_floating(dtype), floating.contains(dtype)) << dtype_name(dtype);
   }
 }
