@@ -185,8 +185,8 @@ ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
 }
 
 // The cut, then the conversion.
-uint64_t write_as_gguf(const PruneOptions& options, const OpenModel& open, const SlicePlan& plan, SliceOptions slice,
-                       Progress& progress) {
+void write_as_gguf(const PruneOptions& options, const OpenModel& open, const SlicePlan& plan, SliceOptions slice,
+                   Outcome& outcome, Progress& progress) {
   const PassingFolder folder(resolved_path(options.output));
   slice.overwrite = true;
   write_slice(open.checkpoint, plan, folder.path(), slice, progress);
@@ -195,7 +195,11 @@ uint64_t write_as_gguf(const PruneOptions& options, const OpenModel& open, const
   to.prunenet_json = slice.extra_files.at("prunenet.json");
   const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
   for (const std::string& note : gguf.notes) progress.note(note);
-  return write_gguf(cut.checkpoint, gguf, options.output, options.force, progress);
+  outcome.file_bytes = write_gguf(cut.checkpoint, gguf, options.output, options.force, progress);
+  outcome.sizes.after.bytes = 0;
+  for (const ConvertedTensor& tensor : gguf.tensors)
+    outcome.sizes.after.bytes += static_cast<int64_t>(tensor.spec.size_bytes());
+  outcome.uniform = true;  // llama.cpp loads it, as deci where layers differ
 }
 
 }  // namespace
@@ -257,8 +261,7 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
     progress.note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
   }
   if (goes_through_folder(options, open)) {
-    outcome.file_bytes = write_as_gguf(options, open, plan, slice, progress);
-    outcome.uniform = true;  // as llama.cpp sees it: it is deci otherwise
+    write_as_gguf(options, open, plan, slice, outcome, progress);
   } else {
     outcome.file_bytes = write_slice(open.checkpoint, plan, options.output, slice, progress);
   }

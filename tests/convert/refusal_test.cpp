@@ -10,7 +10,13 @@ namespace {
 
 using namespace test;
 
-void plan(const std::filesystem::path& source, const ToGgufOptions& options = {.vocabulary = false}) {
+ToGgufOptions without_vocabulary() {
+  ToGgufOptions options;
+  options.vocabulary = false;
+  return options;
+}
+
+void plan(const std::filesystem::path& source, const ToGgufOptions& options = without_vocabulary()) {
   const Checkpoint checkpoint(source);
   plan_gguf(checkpoint, describe_model(checkpoint), options);
 }
@@ -41,7 +47,7 @@ TEST(Refusals, LayersThatDifferWhereTheyMustNot) {
 
 TEST(Refusals, AFolderWithoutATokenizer) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  expect_error(ErrorCode::kNotFound, {"tokenizer"}, [&] { plan(data / "golden/llama", {}); });
+  expect_error(ErrorCode::kNotFound, {"tokenizer"}, [&] { plan(data / "golden/llama", ToGgufOptions()); });
 }
 
 TEST(Refusals, AValueBeyondTheRangeOfHalves) {
@@ -52,7 +58,7 @@ TEST(Refusals, AValueBeyondTheRangeOfHalves) {
   expect_error(ErrorCode::kNonFinite, {"model.layers.1.mlp.up_proj.weight", "F16", "choose f32 or bf16"},
                [&] { convert_to_gguf(folder / "model", folder / "out.gguf", Dtype::kF16); });
   EXPECT_FALSE(std::filesystem::exists(folder / "out.gguf"));
-  EXPECT_EQ(folder_contents(folder.path()).size(), folder_contents(folder / "model").size());
+  for (const auto& [name, bytes] : folder_contents(folder.path())) EXPECT_TRUE(name.starts_with("model")) << name;
 }
 
 TEST(Refusals, NaN) {
@@ -84,7 +90,7 @@ TEST(Refusals, AFileThatIsNoGgufIsNotReplaced) {
   write_bytes(folder / "notes.gguf", "my notes");
   const Checkpoint checkpoint(folder / "model");
   SilentProgress silent;
-  const GgufPlan gguf = plan_gguf(checkpoint, describe_model(checkpoint), {.vocabulary = false});
+  const GgufPlan gguf = plan_gguf(checkpoint, describe_model(checkpoint), without_vocabulary());
   expect_error(ErrorCode::kExists, {"notes.gguf"}, [&] { write_gguf(checkpoint, gguf, folder / "notes.gguf", true, silent); });
   EXPECT_EQ(read_bytes(folder / "notes.gguf"), "my notes");
 }

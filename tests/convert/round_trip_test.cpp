@@ -25,7 +25,9 @@ TEST_P(RoundTrip, KeepsEveryByteOfTheTensors) {
   const auto after = nlohmann::json::parse(read_bytes(folder / "back" / "config.json"));
   for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
                           "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_theta", "vocab_size", "torch_dtype"}) {
-    if (before.contains(key)) EXPECT_EQ(after.value(key, nlohmann::json()), before[key]) << key;
+    if (before.contains(key)) {
+      EXPECT_EQ(after.value(key, nlohmann::json()), before[key]) << key;
+    }
   }
   EXPECT_EQ(after.at("model_type"), "llama");
 }
@@ -33,8 +35,8 @@ TEST_P(RoundTrip, KeepsEveryByteOfTheTensors) {
 INSTANTIATE_TEST_SUITE_P(Llama, RoundTrip,
                          testing::Values("golden/llama", "golden/llama_bf16", "golden/llama_sharded", "golden/llama/pruned",
                                          "golden/mistral", "models/stories260K"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& tested) {
+                           std::string name = tested.param;
                            for (char& c : name) {
                              if (!isalnum(static_cast<unsigned char>(c))) c = '_';
                            }
@@ -56,7 +58,8 @@ TEST(RoundTripOfTypes, WritesAFolderInAnotherTypeAndKeepsItsOtherFiles) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const TemporaryFolder folder;
   convert_to_folder(data / "models/stories260K", folder / "halves", Dtype::kBf16);
-  for (const auto& entry : Checkpoint(folder / "halves").tensors()) EXPECT_EQ(entry.stored.spec.dtype, Dtype::kBf16);
+  const Checkpoint halves(folder / "halves");
+  for (const auto& entry : halves.tensors()) EXPECT_EQ(entry.stored.spec.dtype, Dtype::kBf16);
   EXPECT_EQ(nlohmann::json::parse(read_bytes(folder / "halves" / "config.json")).at("torch_dtype"), "bfloat16");
   EXPECT_EQ(read_bytes(folder / "halves" / "tokenizer.json"), read_bytes(data / "models/stories260K/tokenizer.json"));
 }
@@ -87,7 +90,9 @@ TEST(OwnConversion, HasTheTensorsOfThePublishedFile) {
   for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
                           "llama.attention.head_count_kv", "llama.rope.dimension_count", "llama.attention.layer_norm_rms_epsilon",
                           "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"}) {
-    if (theirs.has(key)) EXPECT_EQ(mine.number(key, where), theirs.number(key, where)) << key;
+    if (theirs.has(key)) {
+      EXPECT_EQ(mine.number(key, where), theirs.number(key, where)) << key;
+    }
   }
   EXPECT_EQ(mine.texts("tokenizer.ggml.tokens", where), theirs.texts("tokenizer.ggml.tokens", where));
 }

@@ -74,7 +74,9 @@ TEST(QuantisedConversion, SaysWhichRowsAreNoWholeBlocks) {
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_EQ(plan.notes.front(), "5 matrices are F16 instead of Q8_0: their rows are no whole blocks of 32");
   for (const ConvertedTensor& tensor : plan.tensors) {
-    if (tensor.spec.name.ends_with("ffn_down.weight")) EXPECT_EQ(tensor.spec.dtype, Dtype::kF16);
+    if (tensor.spec.name.ends_with("ffn_down.weight")) {
+      EXPECT_EQ(tensor.spec.dtype, Dtype::kF16);
+    }
   }
 }
 
