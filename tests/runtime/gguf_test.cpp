@@ -1,10 +1,38 @@
 // Models of GGUF files run like the folders that they are made of.
+#include <ATen/Parallel.h>
+
+#include "base/random.h"
+#include "gguf_model.h"
 #include "golden_model.h"
 
 using namespace prunenet;
 using namespace prunenet::test;
 
 namespace {
+
+// What the folders themselves reach: golden_test.cpp.
+constexpr double kLogitTolerance = 2e-5;
+
+// Goldens that llama.cpp has an architecture for.
+const std::vector<std::string> kConverted{"llama",
+                                          "llama_sharded",
+                                          "llama_bf16",
+                                          "mistral",
+                                          "qwen2",
+                                          "gemma",
+                                          "phi",
+                                          "phi3",
+                                          "gpt_neox",
+                                          "gpt2",
+                                          "falcon7b_mqa",
+                                          "llama/pruned",
+                                          "llama/pruned_perlayer"};
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name) c = c == '/' ? '_' : c;
+  return name;
+}
 
 TEST(GgufStories, LogitsAreThoseOfTheFolder) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
@@ -21,6 +49,182 @@ TEST(GgufStories, LogitsAreThoseOfTheFolder) {
     EXPECT_EQ(greedy_continuation(running.engine, {ids.begin(), ids.begin() + 8}, 16),
               sentence["greedy16_after_first8_ids"].get<std::vector<TokenId>>());
   }
+}
+
+// The plain conversion agrees with the one that made the file in the shared data, to the byte.
+TEST(GgufStories, ThePlainConversionMakesTheTensorsOfTheFile) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto folder = data / "models" / "stories260K";
+  GgufModel made = gguf_of(folder);
+  const Checkpoint file(folder / "stories260K.gguf");
+  ASSERT_EQ(made.tensors.size(), file.tensors().size());
+  for (const auto& entry : file.tensors()) {
+    const TestTensor& tensor = made.tensor(entry.stored.spec.name);
+    EXPECT_EQ(tensor.spec.shape, entry.stored.spec.shape);
+    const auto bytes = file.bytes(entry);
+    EXPECT_EQ(tensor.bytes, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()))
+        << entry.stored.spec.name;
+  }
+}
+
+class GgufGolden : public testing::TestWithParam<std::string> {};
+
+TEST_P(GgufGolden, LogitsLossAndGreedyTokensAreThoseOfTransformers) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto folder = data / "golden" / GetParam();
+  const Golden golden = read_golden(folder);
+  const TemporaryFolder temporary;
+  gguf_of(folder).write(temporary / "model.gguf");
+  RunningModel running(temporary / "model.gguf");
+  const std::vector<std::vector<TokenId>> sequences{golden.ids};
+  const Logits logits = running.engine.logits(sequences);
+  ASSERT_EQ(logits.rows, static_cast<int64_t>(golden.ids.size()));
+  const std::span<const float> all(logits.values);
+  const double apart = largest_difference(all.last(std::min(all.size(), golden.logits.size())), golden.logits);
+  RecordProperty("largest_difference", std::to_string(apart * 1e6) + "e-6");
+  EXPECT_LE(apart, kLogitTolerance);
+  EXPECT_NEAR(nll_sum(running.engine, golden.ids), golden.nll_sum, 1e-5 * golden.nll_sum);
+  if (!golden.greedy.empty()) {
+    const std::vector<TokenId> prompt(golden.ids.begin(), golden.ids.begin() + 8);
+    EXPECT_EQ(greedy_continuation(running.engine, prompt, 16), golden.greedy);
+  }
+}
+
+TEST_P(GgufGolden, QuantisedWeightsRunAsWhatTheyDecodeTo) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto folder = data / "golden" / GetParam();
+  const Golden golden = read_golden(folder);
+  const std::vector<std::vector<TokenId>> sequences{golden.ids, {5, 6, 7}};
+  const TemporaryFolder temporary;
+  GgufModel model = gguf_of(folder);
+  model.store_matrices_as(Dtype::kQ8_0);
+  model.write(temporary / "q8_0.gguf");
+  model.decode();
+  model.write(temporary / "f32.gguf");
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBf16}) {
+    RunningModel quantised(temporary / "q8_0.gguf", {.compute = type}),
+        decoded(temporary / "f32.gguf", {.compute = type});
+    const std::vector<float> expected = decoded.engine.logits(sequences).values;
+    EXPECT_EQ(quantised.engine.logits(sequences).values, expected);
+    RunningModel streamed(temporary / "q8_0.gguf", {.compute = type, .stream = true});
+    EXPECT_EQ(streamed.engine.logits(sequences).values, expected);
+    // About as far from the unquantised model as 8 bits for a weight are: it was not that which ran.
+    const double apart =
+        largest_difference(std::span<const float>(expected).first(golden.logits.size()), golden.logits);
+    if (golden.logits.size() > 512) {
+      EXPECT_GT(apart, 1e-4);
+      EXPECT_LT(apart, 0.3);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(AllFamilies, GgufGolden, testing::ValuesIn(kConverted), test_name);
+
+// A LLaMA whose matrices are random blocks of a quantised type: what an encoder would have made does not matter.
+GgufModel random_quantised(Dtype dtype) {
+  constexpr int64_t kHidden = 256, kWidth = 512, kVocab = 48, kLayers = 2;
+  PlainTensors tensors;
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    int64_t elements = 1;
+    for (const int64_t size : shape) elements *= size;
+    tensors[name] = {std::move(shape), std::vector<float>(static_cast<size_t>(elements), 1.0f)};
+  };
+  add("model.embed_tokens.weight", {kVocab, kHidden});
+  add("lm_head.weight", {kVocab, kHidden});
+  add("model.norm.weight", {kHidden});
+  for (int64_t layer = 0; layer < kLayers; ++layer) {
+    const std::string name = "model.layers." + std::to_string(layer) + ".";
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) add(name + norm + ".weight", {kHidden});
+    for (const char* part : {"q_proj", "o_proj"}) add(name + "self_attn." + part + ".weight", {kHidden, kHidden});
+    for (const char* part : {"k_proj", "v_proj"}) add(name + "self_attn." + part + ".weight", {kHidden / 2, kHidden});
+    for (const char* part : {"gate_proj", "up_proj"}) add(name + "mlp." + part + ".weight", {kWidth, kHidden});
+    add(name + "mlp.down_proj.weight", {kHidden, kWidth});
+  }
+  GgufModel model = gguf_of({{"model_type", "llama"},
+                             {"hidden_size", kHidden},
+                             {"num_hidden_layers", kLayers},
+                             {"num_attention_heads", 4},
+                             {"num_key_value_heads", 2},
+                             {"max_position_embeddings", 256},
+                             {"rms_norm_eps", 1e-5}},
+                            tensors);
+  RandomStream random(3, RandomStage::kDemoModel);
+  for (TestTensor& tensor : model.tensors) {
+    if (tensor.spec.shape.size() != 2) continue;
+    tensor.spec.dtype = dtype;
+    tensor.bytes.resize(tensor.spec.size_bytes());
+    for (char& byte : tensor.bytes) byte = static_cast<char>(random.next_u32());
+    // The scales (halves) are what a block must not leave to chance: about 0.004, whatever the rest says.
+    const size_t block = dtype_block_bytes(dtype);
+    const bool behind = dtype == Dtype::kQ6K,
+               two = dtype == Dtype::kQ4_1 || dtype == Dtype::kQ5_1 || dtype == Dtype::kQ4K || dtype == Dtype::kQ5K;
+    const bool small = dtype == Dtype::kQ4K || dtype == Dtype::kQ5K || dtype == Dtype::kQ6K;
+    for (size_t at = 0; at < tensor.bytes.size(); at += block) {
+      const size_t place = behind ? at + block - 2 : at;
+      const auto half = f16_from_f32(static_cast<float>(random.next_uniform(0.5, 1)) * (small ? 1e-4f : 4e-3f));
+      std::memcpy(tensor.bytes.data() + place, &half, 2);
+      if (two) std::memcpy(tensor.bytes.data() + place + 2, &half, 2);
+    }
+  }
+  return model;
+}
+
+class GgufTypes : public testing::TestWithParam<Dtype> {};
+
+TEST_P(GgufTypes, RunAsWhatTheyDecodeToOnAnyNumberOfThreads) {
+  GgufModel model = random_quantised(GetParam());
+  const TemporaryFolder temporary;
+  model.write(temporary / "quantised.gguf");
+  model.decode();
+  model.write(temporary / "f32.gguf");
+  std::vector<std::vector<TokenId>> sequences(3);
+  const size_t lengths[] = {61, 1, 17};
+  for (size_t s = 0; s < sequences.size(); ++s) {
+    for (size_t i = 0; i < lengths[s]; ++i) sequences[s].push_back(static_cast<TokenId>((i * 37 + s * 11) % 48));
+  }
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBf16}) {
+    RunningModel decoded(temporary / "f32.gguf", {.compute = type});
+    const std::vector<float> expected = decoded.engine.logits(sequences).values;
+    float largest = 0;
+    for (const float value : expected) largest = std::max(largest, std::abs(value));
+    EXPECT_GT(largest, 0.01f);
+    for (const int threads : {1, 2, 3, 5}) {
+      RunningModel quantised(temporary / "quantised.gguf", {.compute = type, .threads = threads});
+      EXPECT_EQ(quantised.engine.logits(sequences).values, expected) << threads << " threads";
+    }
+    RunningModel streamed(temporary / "quantised.gguf", {.compute = type, .stream = true});
+    EXPECT_EQ(streamed.engine.logits(sequences).values, expected);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GgufTypes,
+                         testing::Values(Dtype::kQ4_0, Dtype::kQ4_1, Dtype::kQ5_0, Dtype::kQ5_1, Dtype::kQ8_0,
+                                         Dtype::kQ4K, Dtype::kQ5K, Dtype::kQ6K),
+                         [](const auto& param) { return std::string(dtype_name(param.param)); });
+
+// Moments of what the matrices read, and gradients through the turned pairs, do not ask for the order of the rows.
+TEST(GgufStories, WalksAndSensitivitiesAreThoseOfTheFolder) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto folder = data / "models" / "stories260K";
+  RunningModel running(folder / "stories260K.gguf"), reference(folder);
+  std::vector<std::vector<TokenId>> texts(2);
+  for (int i = 0; i < 40; ++i) texts[static_cast<size_t>(i % 2)].push_back((i * 37) % 500 + 3);
+  const auto walk = running.engine.open_walk(texts), expected = reference.engine.open_walk(texts);
+  for (int64_t layer = 0; layer < 5; ++layer) {
+    for (const Site site : {Site::kAttention, Site::kFfn}) {
+      const Matrix<float> ours = walk->measure(layer, site, std::nullopt).inputs.second;
+      const Matrix<float> theirs = expected->measure(layer, site, std::nullopt).inputs.second;
+      EXPECT_LE((ours - theirs).norm(), 1e-5f * theirs.norm());
+    }
+  }
+  std::vector<Matrix<float>> gradients;
+  running.engine.sensitivities(texts,
+                               [&](int64_t, Site, Matrix<float> second) { gradients.push_back(std::move(second)); });
+  size_t next = 0;
+  reference.engine.sensitivities(texts, [&](int64_t, Site, const Matrix<float>& second) {
+    EXPECT_LE((gradients[next++] - second).norm(), 1e-5f * second.norm());
+  });
+  EXPECT_EQ(next, 10u);
 }
 
 }  // namespace

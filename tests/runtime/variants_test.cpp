@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/random.h"
+#include "gguf_model.h"
 #include "golden_model.h"
 #include "plain_forward.h"
 
@@ -79,8 +80,18 @@ class Variant {
     std::vector<TestTensor> tensors;
     for (const auto& [name, tensor] : tensors_) tensors.push_back(f32_tensor(name, tensor.shape, tensor.values));
     write_bytes(folder / "model.safetensors", safetensors_bytes(tensors));
-    RunningModel running(folder.path());
+    expect_agreement_of(folder.path(), length);
+  }
 
+  // The same as a GGUF file.
+  void expect_agreement_as_gguf(size_t length = 16) const {
+    const TemporaryFolder folder;
+    gguf_of(config_, tensors_).write(folder / "model.gguf");
+    expect_agreement_of(folder / "model.gguf", length);
+  }
+
+  void expect_agreement_of(const std::filesystem::path& model, size_t length) const {
+    RunningModel running(model);
     const std::vector<TokenId> all = ids(length);
     const auto expected = plain_logits(config_, tensors_, all);
     const Logits logits = running.engine.logits(std::vector<std::vector<TokenId>>{all});
@@ -220,6 +231,7 @@ Variant falcon(const json& settings, int64_t stacked_heads, const std::vector<st
 TEST(Variants, FalconOfTheNewArchitectureWithTwoNorms) {
   const Variant v = falcon({{"new_decoder_architecture", true}, {"num_kv_heads", 2}}, 8, {"ln_attn", "ln_mlp"});
   v.expect_agreement();
+  v.expect_agreement_as_gguf();
   v.expect_matters({{"rope_theta", 100}});
 }
 
@@ -232,6 +244,7 @@ TEST(Variants, FalconOfTheNewArchitectureWithOneNorm) {
                             {"rope_theta", 500042}},
                            8, {"input_layernorm"});
   v.expect_agreement();
+  v.expect_agreement_as_gguf();
   v.expect_matters({{"rope_theta", 10000}});
 }
 
@@ -276,6 +289,7 @@ TEST(Variants, NeoxOneAfterTheOther) {
   for (const double turned : {1.0, 0.5}) {
     const Variant v = neox({{"use_parallel_residual", false}, {"rotary_pct", turned}});
     v.expect_agreement();
+    v.expect_agreement_as_gguf();
     v.expect_agreement_when_written(
         v.with_rope_parameters({{"rope_type", "default"}, {"rope_theta", 1000}, {"partial_rotary_factor", turned}},
                                {"rotary_pct", "rotary_emb_base"}));
@@ -286,8 +300,11 @@ TEST(Variants, NeoxOneAfterTheOther) {
 }
 
 TEST(Variants, NeoxTurnedWholeAndHalf) {
-  neox({{"rotary_pct", 1.0}}).expect_agreement();
-  neox({{"rotary_pct", 0.5}}).expect_agreement();
+  for (const double turned : {1.0, 0.5}) {
+    const Variant v = neox({{"rotary_pct", turned}});
+    v.expect_agreement();
+    v.expect_agreement_as_gguf();
+  }
 }
 
 // ---- GPT-2 ----
@@ -332,7 +349,9 @@ TEST(Variants, Gpt2WithUnscaledAttention) {
 }
 
 TEST(Variants, Gpt2WithItsOwnWidth) {
-  gpt2({{"n_inner", 50}}).expect_agreement();
+  const Variant v = gpt2({{"n_inner", 50}});
+  v.expect_agreement();
+  v.expect_agreement_as_gguf();
 }
 
 // ---- LLaMA and its likes, Phi ----
@@ -427,6 +446,7 @@ TEST(Variants, LlamaWithScaledRotaryBiasesAndItsOwnHeadSize) {
                            {"rope_scaling", scaling}},
                           {{}, {}}, 12, {.qkv = true, .out = true, .mlp = true}, false);
   v.expect_agreement(20);
+  v.expect_agreement_as_gguf(20);  // factors that are not those of Meta's models
   json parameters = scaling;
   parameters["rope_theta"] = 100.0;
   v.expect_agreement_when_written(v.with_rope_parameters(parameters, {"rope_scaling", "rope_theta"}), 20);
@@ -434,11 +454,27 @@ TEST(Variants, LlamaWithScaledRotaryBiasesAndItsOwnHeadSize) {
   v.expect_matters({{"rope_scaling", narrower}}, 20);
 }
 
+TEST(Variants, LlamaStretchedAsMetaDoesIt) {
+  const json scaling{{"rope_type", "llama3"},
+                     {"factor", 8.0},
+                     {"low_freq_factor", 1.0},
+                     {"high_freq_factor", 4.0},
+                     {"original_max_position_embeddings", 8192}};
+  const Variant v = llama({{"model_type", "llama"},
+                           {"architectures", {"LlamaForCausalLM"}},
+                           {"rope_theta", 500000.0},
+                           {"rope_scaling", scaling}},
+                          {{}, {}}, 8, {}, true);
+  v.expect_agreement();
+  v.expect_agreement_as_gguf();
+}
+
 TEST(Variants, GemmaWithItsOwnHeadSizeAndOneKeyHead) {
   const Variant v = llama(
       {{"model_type", "gemma"}, {"architectures", {"GemmaForCausalLM"}}, {"head_dim", 12}, {"hidden_act", "gelu"}},
       {{4, 1, 48}, {4, 1, 48}}, 12, {}, true);
   v.expect_agreement();
+  v.expect_agreement_as_gguf();
 }
 
 TEST(Variants, Phi3WithTwoSetsOfAnglesAndAWindow) {
@@ -455,6 +491,7 @@ TEST(Variants, Phi3WithTwoSetsOfAnglesAndAWindow) {
   // where the sequence grows past the original context.
   v.expect_agreement(13);
   v.expect_agreement(20);
+  for (const size_t length : {12, 13, 20}) v.expect_agreement_as_gguf(length);
   json parameters = scaling;
   parameters.erase("type");
   parameters.update({{"rope_type", "longrope"}, {"rope_theta", 10000.0}, {"original_max_position_embeddings", 12}});
@@ -472,6 +509,7 @@ TEST(Variants, Phi3TurnedInPart) {
                            {"partial_rotary_factor", 0.75}},
                           {{2, 1, 48}, {2, 1, 48}}, 16, {}, true);
   v.expect_agreement();
+  v.expect_agreement_as_gguf();
   v.expect_agreement_when_written(v.with_rope_parameters(
       {{"rope_type", "default"}, {"rope_theta", 10000.0}, {"partial_rotary_factor", 0.75}}, {"partial_rotary_factor"}));
   v.expect_matters({{"partial_rotary_factor", 1.0}});
@@ -481,6 +519,7 @@ TEST(Variants, LlamaWithLayersOfDifferentSizes) {
   const Variant v = llama({{"model_type", "llama"}, {"architectures", {"LlamaForCausalLM"}}, {"head_dim", 8}},
                           {{4, 2, 48}, {3, 1, 20}, {2, 2, 1}}, 8, {}, false);
   v.expect_agreement();
+  v.expect_agreement_as_gguf();
 }
 
 TEST(Variants, PhiWithNormsOnQueriesAndKeys) {
