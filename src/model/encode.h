@@ -11,9 +11,9 @@
 
 namespace prunenet {
 
-/// The type in which new values of a tensor are stored, `cols` to a row: its own where that can be written; Q8_0 instead
-/// of another quantised one; F16 where a row is no whole number of Q8_0's blocks. What holds no weights (integers) stays
-/// what it is, and takes none.
+/// The type in which new values of a tensor are stored, `cols` to a row: its own where that can be written; Q8_0
+/// instead of another quantised one; F16 where a row is no whole number of Q8_0's blocks. What holds no weights
+/// (integers) stays what it is, and takes none.
 Dtype replacement_dtype(Dtype stored, int64_t cols);
 
 /// What becomes of the rows of a stored matrix of which only the columns `kept` stay (negative: a column of zeros).
@@ -31,9 +31,9 @@ ColumnCut column_cut(Dtype stored, std::span<const int64_t> kept);
 std::vector<std::byte> encode_rows(const Checkpoint& checkpoint, const std::string& tensor,
                                    std::span<const float> values, int64_t cols);
 
-/// Likewise of a matrix that becomes `values` [matrix.rows, cols], row-major and logical [out, in], in the layout in which
-/// it is stored (Conv1D is transposed); cols is what the size of `values` makes it. Throws kUnsupported, too, for a
-/// matrix that shares its tensor with others.
+/// Likewise of a matrix that becomes `values` [matrix.rows, cols], row-major and logical [out, in], in the layout in
+/// which it is stored (Conv1D is transposed); cols is what the size of `values` makes it. Throws kUnsupported, too, for
+/// a matrix that shares its tensor with others.
 std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixRef& matrix,
                                      std::span<const float> values);
 
@@ -41,8 +41,8 @@ std::vector<std::byte> encode_matrix(const Checkpoint& checkpoint, const MatrixR
 std::vector<std::byte> encode_vector(const Checkpoint& checkpoint, const std::string& tensor,
                                      std::span<const float> values);
 
-/// Makes of `values`, `cols` to a row, what is read where they are stored as `dtype`. Throws kNonFinite, naming `where`,
-/// for what that cannot hold.
+/// Makes of `values`, `cols` to a row, what is read where they are stored as `dtype`. Throws kNonFinite, naming
+/// `where`, for what that cannot hold.
 void round_to(Dtype dtype, int64_t cols, std::span<float> values, const std::string& where);
 
 }  // namespace prunenet

@@ -18,10 +18,6 @@ constexpr std::string_view kDeci = "deci";
 constexpr std::array<std::string_view, 4> kLayerLists{"feed_forward_length", "attention.head_count",
                                                       "attention.head_count_kv", "attention.sliding_window_pattern"};
 
-// Architectures whose query and output projections llama.cpp gives the shape that heads and key_length say; of the
-// others it wants [hidden, hidden].
-constexpr std::array<std::string_view, 3> kHeadsApartFromHidden{"llama", "deci", "gemma"};
-
 using Sizes = std::vector<int64_t>;
 
 bool all_equal(const Sizes& sizes) {
@@ -209,38 +205,27 @@ SlicedMetadata slice_metadata(const Checkpoint& checkpoint, const ModelDescripti
   const Sizes widths = take(layers, &LayerSizes::width), heads = take(layers, &LayerSizes::heads),
               kv_heads = take(layers, &LayerSizes::kv_heads);
   const bool differ = !all_equal(widths) || !all_equal(heads) || !all_equal(kv_heads);
-  const bool can_be_deci = editor.architecture() == "llama" || editor.architecture() == kDeci;
-  if (differ && !can_be_deci) {
+  const std::string& refused = model.keys.deci_refused;
+  if (differ && !refused.empty()) {
     fail(ErrorCode::kUnsupported, editor.where(),
-         "{}: llama.cpp reads one size for all layers of a '{}' (and only a '{}' or a 'llama' can become one with sizes "
-         "of their own): choose the same for all, or fill up with zero neurons (--pad)",
+         "{}, which llama.cpp reads only of the architecture '{}', and {}: choose the same for all layers, or fill up "
+         "with zero neurons (--pad)",
          all_equal(widths) ? difference(editor, all_equal(heads) ? kv_heads : heads, "heads")
                            : difference(editor, widths, "neurons"),
-         editor.architecture(), kDeci);
+         kDeci, refused);
   }
-  if (layout == SliceLayout::kDeci && !can_be_deci) {
-    fail(ErrorCode::kUnsupported, editor.where(), "is a '{}': only a 'llama' can be written as '{}'",
-         editor.architecture(), kDeci);
-  }
+  if (layout == SliceLayout::kDeci && !refused.empty())
+    fail(ErrorCode::kUnsupported, editor.where(), "cannot be written as '{}': {}", kDeci, refused);
 
   SlicedMetadata result;
   const Sizes heads_stated = editor.stated("attention.head_count").value_or(Sizes(layers.size(), 0));
   const bool heads_change =
       heads != heads_stated || kv_heads != editor.stated("attention.head_count_kv").value_or(heads_stated);
-  if (heads_change) {
-    const auto& able = kHeadsApartFromHidden;
-    if (std::find(able.begin(), able.end(), editor.architecture()) == able.end()) {
-      fail(ErrorCode::kUnsupported, editor.where(),
-           "its heads are cut, and llama.cpp loads a '{}' only with as many heads as fill the hidden size: cut neurons "
-           "or layers",
-           editor.architecture());
-    }
-  }
   const bool becomes_deci = (differ || layout == SliceLayout::kDeci) && editor.architecture() != kDeci;
   if (becomes_deci) {
-    result.notes.push_back(fmt::format(
-        "{}: the file goes under the architecture '{}', of which llama.cpp reads the sizes of every layer",
-        differ ? "the layers have sizes of their own" : "as was asked", kDeci));
+    result.notes.push_back(
+        fmt::format("{}: the file goes under the architecture '{}', of which llama.cpp reads the sizes of every layer",
+                    differ ? "the layers have sizes of their own" : "as was asked", kDeci));
     editor.become_deci();
   }
   editor.drop_layers();

@@ -39,9 +39,9 @@ std::vector<std::string> Retyped::notes() const {
       note += fmt::format("{} new values, which are stored as {} instead of {}", one ? "has" : "have",
                           dtype_name(kind.to), dtype_name(kind.from));
     } else {
-      note += fmt::format("{} requantised from {} to {}, because the kept {} do not fill blocks of {}",
-                          one ? "is" : "are", dtype_name(kind.from), dtype_name(kind.to), kind.units,
-                          dtype_block_elements(kind.from));
+      note +=
+          fmt::format("{} requantised from {} to {}, because the kept {} do not fill blocks of {}", one ? "is" : "are",
+                      dtype_name(kind.from), dtype_name(kind.to), kind.units, dtype_block_elements(kind.from));
     }
     if (!dtype_is_quantised(kind.to)) {
       note += fmt::format("{} their number is no multiple of {}, which {} needs", kind.replaced ? ", because" : " and",

@@ -39,8 +39,8 @@ struct Edits {
 
 inline constexpr int64_t kZeros = -1;
 
-/// What becomes of one tensor: nothing, or along `axis` only the `kept` indices stay. Bytes are copied, of quantised types
-/// too: whole rows, and whole blocks where the kept columns fill them.
+/// What becomes of one tensor: nothing, or along `axis` only the `kept` indices stay. Bytes are copied, of quantised
+/// types too: whole rows, and whole blocks where the kept columns fill them.
 struct TensorCut {
   size_t source = 0;  // its place among the checkpoint's tensors
   int axis = 0;
@@ -75,18 +75,18 @@ struct SliceOptions {
                                                    // strings of the metadata (see metadata_key)
 };
 
-/// Writes the folder `target` (weights, config.json, side files, extra files) or, of a GGUF file, the file `target`; whole
-/// or not at all. Every floating tensor is checked for NaN on the way (kNonFinite, named), cut ones for infinity too; of
-/// quantised ones their scales. Memory: a few MiB, whatever the model. Returns the bytes of the weight files. Throws
-/// kExists, kNoSpace, kIo, kBadOption when target and source overlap.
+/// Writes the folder `target` (weights, config.json, side files, extra files) or, of a GGUF file, the file `target`;
+/// whole or not at all. Every floating tensor is checked for NaN on the way (kNonFinite, named), cut ones for infinity
+/// too; of quantised ones their scales. Memory: a few MiB, whatever the model. Returns the bytes of the weight files.
+/// Throws kExists, kNoSpace, kIo, kBadOption when target and source overlap.
 uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const std::filesystem::path& target,
                      const SliceOptions& options, Progress& progress);
 
 /// The key under which a GGUF file holds an extra file: "prunenet.json" stays, "mask.json" is "prunenet.mask".
 std::string metadata_key(const std::string& file_name);
 
-/// Throws kBadOption when one of the two folders lies in the other or both are the same file, kExists when target exists
-/// and may not be replaced: to be asked before hours of work.
+/// Throws kBadOption when one of the two folders lies in the other or both are the same file, kExists when target
+/// exists and may not be replaced: to be asked before hours of work.
 void require_output_possible(const Checkpoint& checkpoint, const std::filesystem::path& target, bool overwrite);
 
 }  // namespace prunenet

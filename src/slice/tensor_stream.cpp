@@ -74,8 +74,7 @@ void TensorStream::recode(std::span<const std::byte> bytes, Dtype from, int64_t 
   std::vector<float> row(static_cast<size_t>(cols)), gathered(kept.size());
   for (; !bytes.empty(); bytes = bytes.subspan(row_bytes)) {
     widen<float>(bytes.data(), from, row.size(), row.data());
-    for (size_t k = 0; k < kept.size(); ++k)
-      gathered[k] = kept[k] == kZeros ? 0.0f : row[static_cast<size_t>(kept[k])];
+    for (size_t k = 0; k < kept.size(); ++k) gathered[k] = kept[k] == kZeros ? 0.0f : row[static_cast<size_t>(kept[k])];
     if (!narrow(gathered.data(), gathered.size(), to, grow(new_row_bytes))) {
       fail(ErrorCode::kNonFinite, where, "holds numbers beyond the range of {}, in which what stays of it is stored",
            dtype_name(to));

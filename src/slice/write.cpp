@@ -45,8 +45,7 @@ void write_tensor(const Checkpoint& checkpoint, const TensorCut& cut, Dtype writ
   const TensorSpec& spec = entry.stored.spec;
   const bool replaced = !cut.replaced.empty();
   const auto bytes = replaced ? cut.replaced : checkpoint.bytes(entry);
-  const std::string where =
-      replaced ? fmt::format("new values of tensor '{}'", spec.name) : checkpoint.where(entry);
+  const std::string where = replaced ? fmt::format("new values of tensor '{}'", spec.name) : checkpoint.where(entry);
   require_clean(bytes, cut.dtype, replaced || !cut.kept.empty(), where);
   if (cut.kept.empty()) {
     stream.copy(bytes);
