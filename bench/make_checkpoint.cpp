@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "checkpoint/checkpoint_writer.h"
 #include "checkpoint_shapes.h"
 #include "fast_weights.h"
+#include "piece_vocabulary.h"
 
 namespace prunenet {
 namespace {
@@ -28,6 +30,7 @@ struct Options {
   std::string dtype = "bf16";
   CheckpointSize size;
   uint64_t seed = 1;
+  bool tokenizer = false;
   bool force = false;
 };
 
@@ -59,8 +62,12 @@ uint64_t write_checkpoint(const Options& options) {
   std::vector<TensorSpec> specs;
   for (const PlannedTensor& tensor : tensors) specs.push_back(tensor.spec);
   CheckpointWriter writer(folder.staging(), specs, {});
-  const std::string config = config_json(shape, options.size);
-  folder.require_space(writer.total_bytes() + config.size());
+  std::map<std::string, std::string> side_files;
+  if (options.tokenizer) side_files = piece_vocabulary(options.size.vocab);
+  side_files["config.json"] = config_json(shape, options.size);
+  uint64_t bytes = writer.total_bytes();
+  for (const auto& [name, text] : side_files) bytes += text.size();
+  folder.require_space(bytes);
 
   std::vector<std::byte> buffer;
   for (const PlannedTensor& tensor : tensors) {
@@ -79,11 +86,13 @@ uint64_t write_checkpoint(const Options& options) {
     }
   }
   writer.finish();
-  FileWriter config_file(folder.staging() / "config.json");
-  config_file.append(config);
-  config_file.close();
+  for (const auto& [name, text] : side_files) {
+    FileWriter file(folder.staging() / name);
+    file.append(text);
+    file.close();
+  }
   folder.commit();
-  return writer.total_bytes() + config.size();
+  return bytes;
 }
 
 }  // namespace
@@ -97,13 +106,13 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Writes a checkpoint of a real model's layer shape with random weights like those of a language model: singular\n"
       "values with a heavy tail, rows of different size, a few outlier columns. Every layer has its true size; the\n"
-      "vocabulary is small unless told, so that embeddings do not fill the disk. No tokenizer. The same options give "
+      "vocabulary is small unless told, so that embeddings do not fill the disk. The same options give "
       "the\n"
       "same bytes with any number of threads (OMP_NUM_THREADS; default: all cores).",
       "prunenet-bench-make-checkpoint");
   app.set_version_flag("--version", std::string(PRUNENET_VERSION));
   app.add_option("OUT", options.out, "Folder to make")->required();
-  app.add_option("--shape", options.shape, "Whose layers: llama2-7b, phi2, opt-6.7b, llama2-70b or tiny")
+  app.add_option("--shape", options.shape, "Whose layers: llama2-7b, phi2, opt-6.7b, llama2-70b, tinyllama-1.1b or tiny")
       ->required()
       ->check(CLI::IsMember(shape_names));
   app.add_option("--layers", options.size.layers, "Number of layers, 1 to 1000")
@@ -116,6 +125,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(int64_t{8}, int64_t{1000000}));
   app.add_option("--seed", options.seed, "Seed of the weights, 0 to 2^64 - 1")->capture_default_str();
+  app.add_flag("--tokenizer", options.tokenizer,
+               "Make a tokenizer of as many tokens as well (llama shapes; a vocabulary of 512 or more)");
   app.add_flag("--force", options.force, "Replace OUT where it is a checkpoint folder (default: refuse)");
   app.footer(
       "Example: two layers of LLaMA-2-7B, about 0.8 GB\n"
@@ -123,6 +134,10 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 failed, 2 wrong usage.");
   try {
     app.parse(argc, argv);
+    const bool llama = prunenet::find_shape(options.shape).family == prunenet::ShapeFamily::kLlama;
+    if (options.tokenizer && (!llama || options.size.vocab < prunenet::kSmallestPieceVocabulary)) {
+      throw CLI::ValidationError("--tokenizer", "is for llama shapes and a vocabulary of 512 or more");
+    }
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
