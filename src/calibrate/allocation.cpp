@@ -6,11 +6,17 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "model/encode.h"
 
 namespace prunenet {
 namespace {
 
 constexpr int64_t kMostUnits = 65535;  // of a layer in the knapsack's table
+
+// Of a matrix whose columns go: those that are chosen fill no blocks.
+Dtype scattered_dtype(Dtype stored) {
+  return replacement_dtype(stored, dtype_block_elements(Dtype::kQ8_0));
+}
 
 // What one neuron of a layer costs.
 int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit) {
@@ -24,10 +30,13 @@ int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model
       case BudgetUnit::kParams:
         price += static_cast<double>(elements);
         break;
-      case BudgetUnit::kBytes:
-        price += static_cast<double>(elements) * static_cast<double>(dtype_block_bytes(spec.dtype)) /
-                 static_cast<double>(dtype_block_elements(spec.dtype));
+      case BudgetUnit::kBytes: {
+        const bool columns = static_cast<size_t>(member.axis) + 1 == spec.shape.size();
+        const Dtype dtype = columns ? scattered_dtype(spec.dtype) : spec.dtype;
+        price += static_cast<double>(elements) * static_cast<double>(dtype_block_bytes(dtype)) /
+                 static_cast<double>(dtype_block_elements(dtype));
         break;
+      }
       case BudgetUnit::kFlops:
         price += spec.shape.size() == 2 ? 2 * static_cast<double>(elements) : 0;
         break;

@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "fixtures.h"
+#include "slice/slice.h"
+#include "slice/tiny_gguf.h"
 
 namespace prunenet {
 namespace {
@@ -127,6 +129,40 @@ TEST_F(AdaptiveTest, TakesFromTheLayerThatHasNeuronsToSpare) {
   }
 }
 
+TEST(AdaptiveGguf, BytesAreThoseOfTheTypesThatAreWritten) {
+  const test::TemporaryFolder folder;
+  test::TinyGguf made = test::tiny_gguf(Dtype::kQ4K);
+  std::mt19937 random(1);
+  test::TestTensor& down = made.tensor(test::blk(0, "ffn_down"));  // of a type of its own
+  down.spec.dtype = Dtype::kF32;
+  down.bytes = test::random_bytes(Dtype::kF32, 256 * 768, random);
+  made.write(folder / "in.gguf");
+  OpenedModel open(folder / "in.gguf");
+  SelfOptions pruning;
+  pruning.calibration = Calibration::kGaussian;
+  pruning.refit = RefitMode::kOneShot;
+  pruning.gaussian_tokens = 500;
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, pruning, open.scratch, open.silent);
+  AdaptiveOptions options;
+  options.curves = CurveKind::kError;
+  options.unit = BudgetUnit::kBytes;
+  options.width_multiple = 32;
+  const std::vector<int64_t> uniform{512, 512, 512};
+  const std::vector<int64_t> widths = adaptive_widths(pruner, uniform, options).widths;
+  EXPECT_NE(widths, uniform);
+  const auto ffn_bytes = [&](const std::vector<int64_t>& of) {
+    ShrinkPlan plan;
+    plan.widths = of;
+    uint64_t sum = 0;
+    for (const TensorSpec& spec :
+         plan_slice(open.checkpoint, open.model, {.mask = mask_of_sizes(open.model, plan)}).tensors)
+      sum += spec.name.find("ffn_") != std::string::npos ? spec.size_bytes() : 0;
+    return sum;
+  };
+  EXPECT_LE(ffn_bytes(widths), ffn_bytes(uniform));
+  EXPECT_GT(ffn_bytes(widths), ffn_bytes(uniform) - 32 * 256 * 6) << "no more than a unit of 32 is left over";
+}
+
 TEST_F(AdaptiveTest, CurvesFallWithEveryNeuronThatStays) {
   AdaptiveOptions options;
   options.curves = CurveKind::kError;
@@ -147,8 +183,9 @@ TEST_F(AdaptiveTest, AMultipleThatDoesNotDivideTheWidthIsRefused) {
   AdaptiveOptions options;
   options.curves = CurveKind::kError;
   options.width_multiple = 12;
-  test::expect_error(ErrorCode::kBadOption, {"--width-multiple", "12", "32", "layer 0"},
-                     [&] { adaptive_widths(*pruner, {24, 24, 24}, options); });
+  test::expect_error(ErrorCode::kBadOption, {"--width-multiple", "12", "32", "layer 0"}, [&] {
+    adaptive_widths(*pruner, {24, 24, 24}, options);
+  });
 }
 
 }  // namespace

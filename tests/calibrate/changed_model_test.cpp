@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "fixtures.h"
 #include "slice/slice.h"
+#include "slice/tiny_gguf.h"
 
 namespace prunenet {
 namespace {
@@ -199,6 +201,96 @@ TEST_F(ChangedModelTest, WhatCannotBeStoredNamesTheTensor) {
   test::expect_error(ErrorCode::kNonFinite, {test::tiny_ffn_tensor(0, "gate")},
                      [&] { changed->refit_neurons(0, rows); });
 }
+
+// Of GGUF files: what calibration sees is what is written, whatever the type.
+class ChangedGguf : public testing::TestWithParam<Dtype> {
+ protected:
+  ChangedGguf() {
+    test::tiny_gguf(GetParam()).write(folder / "in.gguf");
+    open.emplace(folder / "in.gguf");
+    changed.emplace(open->checkpoint, open->model, open->scratch);
+  }
+  // The cut file, opened.
+  void write() {
+    Edits edits;
+    edits.mask = changed->mask();
+    edits.replaced = changed->replaced();
+    write_slice(open->checkpoint, plan_slice(open->checkpoint, open->model, edits), folder / "out.gguf", {},
+                open->silent);
+    cut.emplace(folder / "out.gguf");
+  }
+  void expect_written(int64_t layer, Site site) {
+    const auto change = changed->change(layer, site);
+    ASSERT_TRUE(change);
+    EXPECT_EQ(change->weight, site_weight(cut->checkpoint, cut->model, layer, site)) << layer << site_name(site);
+    if (!change->rows) return;
+    const FfnDescription& ffn = cut->model.layers[static_cast<size_t>(layer)].ffn;
+    EXPECT_EQ(change->rows->up, matrix_of(cut->checkpoint, ffn.up));
+    EXPECT_EQ(change->rows->gate, matrix_of(cut->checkpoint, *ffn.gate));
+  }
+
+  const test::TemporaryFolder folder;
+  std::optional<OpenedModel> open, cut;
+  std::optional<ChangedModel> changed;
+};
+
+TEST_P(ChangedGguf, ShowsPlainCutsAsTheyWillBeStored) {
+  std::vector<int64_t> block(256);
+  std::iota(block.begin(), block.end(), 256);
+  changed->keep_neurons(0, some_of(768));                   // 512: Q8_0, where blocks do not stay
+  changed->keep_neurons(1, std::vector<int64_t>{3, 5, 9});  // half precision
+  changed->keep_neurons(2, block);
+  for (int64_t layer = 0; layer < 3; ++layer) changed->keep_kv_groups(layer, {1});
+  write();
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    for (const Site site : {Site::kAttention, Site::kFfn}) expect_written(layer, site);
+  }
+  const Matrix<float> whole = site_weight(open->checkpoint, open->model, 0, Site::kFfn);
+  const bool rounded = changed->change(0, Site::kFfn)->weight != whole(Eigen::all, some_of(768));
+  EXPECT_EQ(rounded, dtype_is_quantised(GetParam()));
+  EXPECT_EQ(changed->change(2, Site::kFfn)->weight,
+            site_weight(open->checkpoint, open->model, 2, Site::kFfn)(Eigen::all, block));
+}
+
+TEST_P(ChangedGguf, ShowsNewValuesAsTheyWillBeStored) {
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    const int64_t count = layer == 0 ? 512 : 100;
+    std::vector<int64_t> kept(static_cast<size_t>(count));
+    std::iota(kept.begin(), kept.end(), 7);
+    changed->keep_neurons(layer, kept);
+    changed->refit(layer, Site::kAttention, random_matrix<float>(256, 256, 1), {});
+    changed->refit(layer, Site::kFfn, random_matrix<float>(256, count, 2), {});
+    FfnRows rows;
+    rows.up = random_matrix<float>(count, 256, 3);
+    rows.gate = random_matrix<float>(count, 256, 4);
+    if (layer != 1) changed->refit_neurons(layer, rows);
+  }
+  write();
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    for (const Site site : {Site::kAttention, Site::kFfn}) expect_written(layer, site);
+    EXPECT_EQ(changed->change(layer, Site::kFfn)->rows.has_value(), layer != 1);
+  }
+}
+
+TEST_P(ChangedGguf, SizesThatAreCountedBeforehandAreThoseThatAreWritten) {
+  ShrinkPlan plan;
+  plan.widths = {512, 700, 768};
+  plan.kv_groups = {1, 2, 2};
+  const Mask counted = mask_of_sizes(open->model, plan);
+  EXPECT_EQ(counted.kept_widths(), plan.widths);
+  changed->keep_neurons(0, some_of(768));
+  std::vector<int64_t> kept(700);
+  std::iota(kept.begin(), kept.end(), 1);
+  changed->keep_neurons(1, kept);
+  changed->keep_kv_groups(0, {1});
+  write();
+  const std::vector<TensorSpec> planned = plan_slice(open->checkpoint, open->model, counted).tensors;
+  for (const TensorSpec& spec : planned)
+    EXPECT_EQ(to_string(spec), to_string(cut->checkpoint.at(spec.name).stored.spec)) << spec.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(AllDtypes, ChangedGguf, testing::ValuesIn(test::kGgufDtypes),
+                         [](const auto& typed) { return std::string(dtype_name(typed.param)); });
 
 TEST_F(ChangedModelTest, SpoiltWeightsNameTheTensor) {
   made.set(test::tiny_ffn_tensor(2, "down"), 7, std::nanf(""));
