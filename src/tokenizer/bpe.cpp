@@ -42,11 +42,12 @@ Vocabulary read_vocabulary(const JsonNode& node) {
 
 }  // namespace
 
-Bpe::Bpe(const JsonNode& node, bool words_are_bytes)
+Bpe::Bpe(const JsonNode& node, bool words_are_bytes, Strange strange)
     : vocabulary_(read_vocabulary(require_bpe(node)["vocab"])),
       merges_(node["merges"].size()),
       low_characters_(kLowCharacters, -1),
-      words_are_bytes_(words_are_bytes) {
+      words_are_bytes_(words_are_bytes),
+      keeps_gaps_(strange == Strange::kLeftOutAfter) {
   for (TokenId id = 0; id < vocabulary_.size(); ++id) {
     const std::string* text = vocabulary_.text_of(id);
     if (!text || text->empty()) continue;
@@ -131,7 +132,11 @@ void Bpe::append_characters(std::string_view word, std::vector<TokenId>& symbols
       continue;
     }
     const auto escaped = escaped_byte(point.value);
-    if (append_bytes(escaped ? std::string_view(&*escaped, 1) : text, symbols) || !unknown_) continue;
+    if (append_bytes(escaped ? std::string_view(&*escaped, 1) : text, symbols)) continue;
+    if (!unknown_) {
+      if (keeps_gaps_) symbols.push_back(vocabulary_.size());  // in no merge
+      continue;
+    }
     if (unknown_pending && !fuse_unknown_) symbols.push_back(*unknown_);
     unknown_pending = true;
   }
@@ -152,6 +157,7 @@ void Bpe::append_cached(std::string_view word, std::vector<TokenId>& ids) const 
   } else {
     append_characters(seen, symbols);
     merges_.apply(symbols);
+    if (keeps_gaps_) std::erase(symbols, vocabulary_.size());
   }
   cache_.store(word, symbols.data(), symbols.size());
   ids.insert(ids.end(), symbols.begin(), symbols.end());

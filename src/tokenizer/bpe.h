@@ -17,9 +17,13 @@ namespace prunenet::tokenization {
 
 class Bpe {
  public:
+  /// A character that is no token, where there is no unknown token either: it is left out before its neighbours are
+  /// merged (tokenizers), or after (llama.cpp).
+  enum class Strange { kLeftOutBefore, kLeftOutAfter };
+
   /// Reads `model`. `words_are_bytes`: words come as bytes and are seen in the byte-level alphabet. Throws kUnsupported
   /// for another kind of model, kFormat for merges that name what is not in the vocabulary.
-  Bpe(const JsonNode& node, bool words_are_bytes);
+  Bpe(const JsonNode& node, bool words_are_bytes, Strange strange = Strange::kLeftOutBefore);
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
@@ -41,6 +45,7 @@ class Bpe {
   std::vector<TokenId> byte_tokens_;                       // of byte fallback, by byte, -1: none; empty without
   std::optional<TokenId> unknown_;
   bool fuse_unknown_ = false, ignore_merges_ = false, words_are_bytes_ = false;
+  bool keeps_gaps_ = false;     // a strange character is kept apart until all is merged
   bool cuts_at_marks_ = false;  // no token but one of marks has a mark (U+2581) behind another character
   mutable WordCache cache_;
 };

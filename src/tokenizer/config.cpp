@@ -24,6 +24,13 @@ void add_special(const JsonNode& root, TokenizerConfig& config) {
   }
 }
 
+// Roles that no other place has filled.
+void add_roles(const JsonNode& root, TokenizerConfig& config) {
+  if (!config.unknown) config.unknown = token_text(root["unk_token"]);
+  if (!config.padding) config.padding = token_text(root["pad_token"]);
+  if (!config.separator) config.separator = token_text(root["sep_token"]);
+}
+
 TokenId id_of_key(const JsonNode& node, const std::string& key) {
   TokenId id = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
@@ -75,6 +82,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
     config.is_llama_like = std::find(kLlamaLike.begin(), kLlamaLike.end(), config.kind) != kLlamaLike.end();
     config.adds_prefix_space = root["add_prefix_space"].flag_or(false);
     add_special(root, config);
+    add_roles(root, config);
     if (const JsonNode tokens = root["added_tokens_decoder"]; tokens.present()) {
       if (!tokens.is_object()) tokens.reject("an object");
       for (const auto& item : tokens.json().items()) {
@@ -86,6 +94,7 @@ TokenizerConfig read_tokenizer_config(const fs::path& folder) {
   if (const fs::path path = folder / "special_tokens_map.json"; fs::exists(path)) {
     const JsonNode root = JsonNode::read(path);
     add_special(root, config);
+    add_roles(root, config);
     if (!states_bos) config.bos = token_text(root["bos_token"]);
     if (!states_eos) config.eos = token_text(root["eos_token"]);
   }

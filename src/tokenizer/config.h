@@ -15,6 +15,7 @@ namespace prunenet::tokenization {
 struct TokenizerConfig {
   std::string kind;                     // tokenizer_class, empty where none is named
   std::optional<std::string> bos, eos;  // texts
+  std::optional<std::string> unknown, padding, separator;
   std::vector<std::string> special;  // texts of all tokens with a role: these two, and those for unknown, padding, ...
   std::optional<bool> adds_bos, adds_eos;  // where stated
   bool adds_prefix_space = false;          // a byte-level text begins with a space

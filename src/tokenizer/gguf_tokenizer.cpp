@@ -63,7 +63,8 @@ class BpeText final : public TextModel {
  public:
   BpeText(const GgufVocabulary& vocabulary, const GgufTokens& tokens, const std::string& where)
       : pre_(read_pre_tokenizer(JsonNode::of(pre_tokenizer_json(*tokens.words), where))),
-        bpe_(JsonNode::of(bpe_model_json(vocabulary, tokens), where), pre_.words_are_bytes) {}
+        bpe_(JsonNode::of(bpe_model_json(vocabulary, tokens), where), pre_.words_are_bytes,
+             Bpe::Strange::kLeftOutAfter) {}
 
   void append_ids(std::string_view text, bool, std::vector<TokenId>& ids) const override {
     PreTokens words{std::string(text), {{0, text.size()}}, false};

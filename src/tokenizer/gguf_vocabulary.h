@@ -16,29 +16,36 @@
 namespace prunenet {
 
 /// Kinds of tokens, by their numbers in the file.
-enum class GgufTokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum class GgufTokenType : int32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 struct GgufVocabulary {
   std::string model;  // "llama": pieces with scores (SentencePiece); "gpt2": byte-level BPE with merges
   std::string pre;    // how BPE splits text into words: "llama-bpe", "gpt-2", "qwen2" ...; pieces: "default"
   std::vector<std::string> tokens;
-  std::vector<float> scores;          // of pieces; may be empty for BPE
-  std::vector<int32_t> types;         // GgufTokenType; empty: all normal
-  std::vector<std::string> merges;    // of BPE: "left right"
+  std::vector<float> scores;        // of pieces; may be empty for BPE
+  std::vector<int32_t> types;       // GgufTokenType; empty: all normal
+  std::vector<std::string> merges;  // of BPE: "left right"
   std::optional<TokenId> bos, eos, unknown, padding, separator;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
   std::string chat_template;  // empty: none
 };
 
 /// A tokenizer that gives the ids that llama.cpp gives. Throws kFormat (lists of different lengths, a merge of unknown
-/// tokens, ids outside the vocabulary, an empty vocabulary), kUnsupported (another `model` or `pre`: named, with what is
-/// known). `where` names the file.
+/// tokens, ids outside the vocabulary, an empty vocabulary), kUnsupported (another `model` or `pre`: named, with what
+/// is known). `where` names the file.
 std::unique_ptr<Tokenizer> make_tokenizer(const GgufVocabulary& vocabulary, const std::string& where);
 
-/// The vocabulary of the tokenizer files of a folder, filled up to `size` tokens (the rows of the embedding) with unused
-/// ones, as llama.cpp's converter does it. Throws what open_tokenizer throws; kUnsupported for a tokenizer that GGUF
-/// cannot state (named: a pre-tokenizer that llama.cpp has no name for, a normalizer); kMismatch when the tokenizer has
-/// more tokens than `size`.
+/// The vocabulary of the tokenizer files of a folder, filled up to `size` tokens (the rows of the embedding) with
+/// unused ones, as llama.cpp's converter does it. Throws what open_tokenizer throws; kUnsupported for a tokenizer that
+/// GGUF cannot state (named: a pre-tokenizer that llama.cpp has no name for, a normalizer); kMismatch when the
+/// tokenizer has more tokens than `size`.
 GgufVocabulary gguf_vocabulary(const std::filesystem::path& folder, int64_t size);
 
 /// The files of a Hugging Face folder that say the same: tokenizer.json, tokenizer_config.json, and for pieces

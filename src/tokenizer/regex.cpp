@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <utility>
 
 #include "base/error.h"
 
@@ -52,6 +53,42 @@ std::string_view foreign_part(std::string_view pattern) {
     }
   }
   return {};
+}
+
+// What Oniguruma and llama.cpp call a space (White_Space of Unicode), and the rest, as members of a class. PCRE2's own
+// \s takes U+180E too.
+constexpr std::string_view kSpaceMembers =
+    R"(\t-\r\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+constexpr std::string_view kOtherMembers =
+    R"(\x{0}-\x{8}\x{e}-\x{1f}\x{21}-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e})"
+    R"(\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff})";
+
+std::string with_spaces_spelled_out(std::string_view pattern) {
+  std::string spelled;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c == '\\' && i + 1 < pattern.size()) {
+      const char kind = pattern[++i];
+      if (kind != 's' && kind != 'S') {
+        spelled.append({c, kind});
+        continue;
+      }
+      const std::string_view members = kind == 's' ? kSpaceMembers : kOtherMembers;
+      spelled.append(in_class ? "" : "[").append(members).append(in_class ? "" : "]");
+      continue;
+    }
+    if (in_class && pattern.substr(i).starts_with("[:")) {  // [:alpha:]
+      const size_t end = pattern.find(":]", i) + 2;         // it is there, as foreign_part has seen
+      spelled.append(pattern.substr(i, end - i));
+      i = end - 1;
+      continue;
+    }
+    if (c == '[') in_class = true;
+    if (c == ']') in_class = false;
+    spelled += c;
+  }
+  return spelled;
 }
 
 // What a match needs besides the expression; one a thread, because a text has many short matches.
@@ -105,13 +142,24 @@ Regex::Regex(const std::string& pattern, const std::string& where) : where_(wher
       pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
   if (!context) throw std::bad_alloc();
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-  // In Ruby's syntax ^ and $ stand at every line.
-  code->compiled =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context.get());
+  const auto compile = [&](const std::string& text) {
+    // In Ruby's syntax ^ and $ stand at every line.
+    return pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset,
+                         context.get());
+  };
+  code->compiled = compile(pattern);  // as it stands first: an error is to name its place in it
   if (!code->compiled) {
     fail(ErrorCode::kFormat, where, "regular expression {} is wrong at character {}: {}", pattern, offset,
          message_of(error));
+  }
+  if (const std::string spelled = with_spaces_spelled_out(pattern); spelled != pattern) {
+    pcre2_code_free(std::exchange(code->compiled, nullptr));
+    code->compiled = compile(spelled);
+    if (!code->compiled) {
+      fail(ErrorCode::kUnsupported, where, "the spaces in the regular expression {} cannot be spelled out: {}", pattern,
+           message_of(error));
+    }
   }
   pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE);  // where the system forbids it, matching is only slower
   code_ = std::move(code);

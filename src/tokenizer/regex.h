@@ -1,6 +1,6 @@
 // Regular expressions of tokenizer files, on PCRE2 in its Unicode mode. The files are written for Oniguruma with Ruby's
-// syntax; what reads otherwise there is refused by name when the expression is compiled, but for two rare characters'
-// classes: \s takes U+180E here, and \w takes no marks.
+// syntax; what reads otherwise there is refused by name when the expression is compiled, but for one rare class: \w
+// takes no marks.
 #pragma once
 
 #include <memory>

@@ -39,6 +39,22 @@ TEST(Regex, AnEscapedByteIsNoLetterDigitOrSpace) {
   EXPECT_EQ(found(Regex(R"(\p{L}+)", "t"), "a" + escape + "b"), (Texts{"a", "b"}));
 }
 
+TEST(Regex, SpacesAreThoseOfUnicode) {
+  // U+180E is none since Unicode 6.3; PCRE2's own \s takes it for one.
+  const std::string text = "a\u00a0\u180e\u3000b";
+  EXPECT_EQ(found(Regex(R"(\s+)", "t"), text), (Texts{"\u00a0", "\u3000"}));
+  EXPECT_EQ(found(Regex(R"(\S+)", "t"), text), (Texts{"a", "\u180e", "b"}));
+  EXPECT_EQ(found(Regex(R"([^\s\p{L}]+|[[:digit:]\s:]+)", "t"), text), (Texts{"\u00a0", "\u180e", "\u3000"}));
+  EXPECT_EQ(found(Regex(R"([\S:]+)", "t"), text), (Texts{"a", "\u180e", "b"}));
+  EXPECT_EQ(found(Regex(R"(\\s|[:\]]s)", "t"), R"(\s ]s s)"), (Texts{R"(\s)", "]s"}));
+  const Regex space(R"(\s)", "t");
+  for (char32_t value = 0; value < 0x3100; ++value) {
+    std::string character;
+    append_code_point(character, value);
+    EXPECT_EQ(found(space, character).size(), is_space(value) ? 1u : 0u) << static_cast<uint32_t>(value);
+  }
+}
+
 TEST(Regex, RefusesWhatIsNoExpression) {
   for (const char* pattern : {"(", "[a", "a{2,1}", R"(\p{Nonsense})", "*a", "(?<n>a"}) {
     expect_error(ErrorCode::kFormat, {"tokenizer.json: x", pattern}, [&] { Regex(pattern, "tokenizer.json: x"); });
