@@ -14,7 +14,7 @@ inline constexpr const char* kGgufArchitectureKey = "gguf_architecture";
 /// rotary positions, bos_token_id, eos_token_id), with kGgufArchitectureKey, which lets describe_model look for the names
 /// and layouts that GGUF gives the tensors. Frequencies that GGUF stores as tensors (rope_freqs, rope_factors_*) are in
 /// it too. Throws kUnsupported for an architecture that is not known (named, with those that are) and for constants that
-/// no config can state; kFormat for keys that are missing or of another kind; kUnsupported for one part of a split file.
+/// no config can state; kFormat for keys that are missing or of another kind.
 std::string config_from_gguf(const Checkpoint& checkpoint);
 
 /// The config of any checkpoint: its config.json, or what its metadata says.
