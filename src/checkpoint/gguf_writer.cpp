@@ -51,7 +51,7 @@ uint64_t padding(uint64_t size, uint64_t alignment) {
   return (alignment - size % alignment) % alignment;
 }
 
-void require_writable(const std::vector<TensorSpec>& tensors, const std::string& where) {
+void require_writable(std::span<const TensorSpec> tensors, const std::string& where) {
   std::unordered_set<std::string> names;
   for (const TensorSpec& tensor : tensors) {
     if (tensor.name.empty() || tensor.name.size() > kMaxNameBytes) {
@@ -75,12 +75,18 @@ void require_writable(const std::vector<TensorSpec>& tensors, const std::string&
   }
 }
 
-std::string format_header(const GgufMetadata& metadata, const std::vector<TensorSpec>& tensors, uint64_t alignment) {
+}  // namespace
+
+std::string format_gguf_header(const GgufMetadata& metadata, std::span<const TensorSpec> tensors,
+                               const std::string& where) {
+  const uint64_t alignment = gguf_alignment(metadata, where);
+  require_writable(tensors, where);
   std::string text(kGgufMagic);
   put(text, kVersion);
   put<uint64_t>(text, tensors.size());
   put<uint64_t>(text, metadata.items().size());
   for (const auto& [key, value] : metadata.items()) {
+    if (key.empty()) fail(ErrorCode::kFormat, where, "a metadata key is empty");
     put_text(text, key);
     put_value(text, value);
   }
@@ -98,17 +104,10 @@ std::string format_header(const GgufMetadata& metadata, const std::vector<Tensor
   return text;
 }
 
-}  // namespace
-
 GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors)
     : tensors_(std::move(tensors)) {
-  const std::string where = path.string();
-  alignment_ = gguf_alignment(metadata, where);
-  for (const auto& item : metadata.items()) {
-    if (item.key.empty()) fail(ErrorCode::kFormat, where, "a metadata key is empty");
-  }
-  require_writable(tensors_, where);
-  const std::string header = format_header(metadata, tensors_, alignment_);
+  const std::string header = format_gguf_header(metadata, tensors_, path.string());
+  alignment_ = gguf_alignment(metadata, path.string());
   total_bytes_ = header.size();
   for (const TensorSpec& tensor : tensors_) {
     total_bytes_ += tensor.size_bytes() + padding(tensor.size_bytes(), alignment_);

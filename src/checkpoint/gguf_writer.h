@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/file.h"
@@ -12,13 +14,18 @@
 
 namespace prunenet {
 
+/// The bytes in front of the data: magic, metadata in their order, and the table of `tensors`, which lie in this order,
+/// each aligned as general.alignment says (32 where it is absent). `where` names the file. Throws kUnsupported for a
+/// type that GGUF does not have, kFormat for more than 4 dimensions, rows that are no whole blocks, a name that is
+/// empty, of more than 63 bytes, or there twice, a key that is empty, an alignment that is none.
+std::string format_gguf_header(const GgufMetadata& metadata, std::span<const TensorSpec> tensors,
+                               const std::string& where);
+
 class GgufWriter final : public TensorSink {
  public:
   /// Creates the file `path` (which must not exist; see OutputFile for the name under which it appears) in version 3
-  /// with `metadata` in its order, and `tensors` in this order, each aligned as general.alignment says (32 where it is
-  /// absent), the last one too. Throws kUnsupported for a type that GGUF does not have, kFormat for more than 4
-  /// dimensions, rows that are no whole blocks, a name that is empty, of more than 63 bytes, or there twice, an
-  /// alignment that is none. Nothing is written before that.
+  /// with the header of format_gguf_header, whose errors come before anything is written. Zeros fill the space between
+  /// the tensors and after the last one.
   GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors);
   ~GgufWriter() override;
 
