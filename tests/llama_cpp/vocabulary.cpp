@@ -75,15 +75,19 @@ std::vector<std::pair<std::string, std::string>> learn_merges(std::vector<Symbol
   return merges;
 }
 
-// The words of kText as ASCII symbols, each with `space` before it, letters apart from what else there is.
+// The words of kText as ASCII symbols, each with `space` before it; letters, digits and what else there is stand apart.
+// No space before digits: falcon cuts there, and llama.cpp's rule for it relies on no such token.
 std::vector<Symbols> words_of_text(const std::string& space) {
+  const auto kind = [](char c) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return 'a';
+    return c >= '0' && c <= '9' ? '0' : '.';
+  };
   std::vector<Symbols> words{{space}};
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   char before = ' ';
   for (const char* c = kText; *c != '\0'; ++c) {
     if (*c == ' ') {
       words.push_back({space});
-    } else if (before == ' ' || is_letter(before) == is_letter(*c)) {
+    } else if (before == ' ' ? kind(*c) != '0' : kind(before) == kind(*c)) {
       words.back().emplace_back(1, *c);
     } else {
       words.push_back({std::string(1, *c)});
