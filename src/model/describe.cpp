@@ -160,7 +160,7 @@ ConfigKeys describe_keys(const FamilySpec& family, const TransformerSpec& spec, 
     keys.deci_refused =
         fmt::format("it is a LLaMA with widths of its own for each layer, and this model is a '{}'", family.name);
   } else if (!gguf && std::any_of(model.layers.begin(), model.layers.end(),
-                         [](const LayerDescription& layer) { return layer.ffn.neurons.members.size() > 3; })) {
+                                  [](const LayerDescription& layer) { return layer.ffn.neurons.members.size() > 3; })) {
     keys.deci_refused = "it has no place for biases of gate and up, which this model has";
   }
   return keys;

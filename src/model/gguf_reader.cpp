@@ -107,6 +107,10 @@ bool GgufSizes::uniform() const {
 GgufSizes read_gguf_sizes(const Checkpoint& checkpoint, const GgufReader& reader) {
   GgufSizes sizes;
   sizes.layers = reader.size("block_count", kMaxLayers);
+  if (static_cast<size_t>(sizes.layers) > checkpoint.tensors().size()) {
+    fail(ErrorCode::kMismatch, reader.where(), "'{}' is {}, and the file holds {} tensors", reader.key("block_count"),
+         sizes.layers, checkpoint.tensors().size());
+  }
   sizes.hidden = reader.size("embedding_length");
   sizes.vocab = vocabulary_size(checkpoint, reader);
   sizes.context = reader.size("context_length");

@@ -1,12 +1,17 @@
 // What the metadata and tensors of GGUF files say of a model: the words of config.json, names and layouts, what can be
 // cut, and what is refused.
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/random.h"
 #include "checkpoint/gguf_writer.h"
 #include "model/gguf_config.h"
 #include "model/gguf_reader.h"
 #include "model/transformer.h"
+#include "model/weights.h"
 #include "support/support.h"
 
 namespace prunenet {
@@ -604,6 +609,7 @@ TEST(Gguf, WhatIsMissingOrUnknownIsNamed) {
        [](Outline& o) { o.metadata.set("split.count", GgufValue::of_u32(3)); }},
       with("llama", format, {"llama.block_count", "0"}, "block_count", GgufValue::of_u32(0)),
       with("llama", format, {"llama.block_count", "100000"}, "block_count", GgufValue::of_u32(4000000000)),
+      with("llama", mismatch, {"llama.block_count", "is 90000"}, "block_count", GgufValue::of_u32(90000)),
       with("llama", format, {"llama.embedding_length", "-3"}, "embedding_length", GgufValue::of_i32(-3)),
       with("llama", format, {"llama.embedding_length"}, "embedding_length", GgufValue::of_text("many")),
       with("llama", mismatch, {"llama.feed_forward_length", "3 entries", "2 layers"}, "feed_forward_length",
@@ -653,6 +659,117 @@ TEST(Gguf, WhatIsMissingOrUnknownIsNamed) {
     Outline outline = outline_of(refusal.architecture);
     refusal.spoil(outline);
     expect_error(refusal.code, refusal.words, [&] { Opened(outline).model(); });
+  }
+}
+
+// Whatever the metadata says, the file is described or refused.
+TEST(Gguf, RandomMetadataNeverTripsADefect) {
+  RandomStream random(7, RandomStage::kDemoModel);
+  const auto below = [&](size_t count) { return static_cast<size_t>(random.next_u32()) % count; };
+  const std::vector<std::string> further{"attention.key_length",
+                                         "attention.value_length",
+                                         "rope.dimension_count",
+                                         "rope.freq_base",
+                                         "rope.scaling.type",
+                                         "rope.scaling.factor",
+                                         "rope.scaling.attn_factor",
+                                         "rope.scaling.original_context_length",
+                                         "rope.scaling.yarn_beta_fast",
+                                         "attention.sliding_window",
+                                         "expert_count"};
+  const auto value = [&]() -> GgufValue {
+    const uint32_t numbers[] = {0, 1, 2, 3, 4, 5, 16, 24, 255, 1000003, 0x7fffffff, 0x80000000, 0xffffffff};
+    const float reals[] = {
+        0, 1, -1, 1e-30f, 3e38f, 0.3f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+    const char* texts[] = {"", "yarn", "linear", "longrope", "none"};
+    const auto whole = [&] { return numbers[below(std::size(numbers))]; };
+    switch (below(7)) {
+      case 0:
+        return GgufValue::of_i32(static_cast<int32_t>(whole()));
+      case 1:
+        return GgufValue::of_u64(uint64_t{whole()} << below(33));
+      case 2:
+        return GgufValue::of_f32(reals[below(std::size(reals))]);
+      case 3:
+        return GgufValue::of_text(texts[below(std::size(texts))]);
+      case 4:
+        return GgufValue::of_u32s(std::vector<uint32_t>(below(4), whole()));
+      case 5:
+        return GgufValue::of_bool(below(2) == 0);
+      default:
+        return GgufValue::of_u32(whole());
+    }
+  };
+  size_t described = 0, refused = 0;
+  for (const std::string& architecture : kArchitectures) {
+    for (int round = 0; round < 60; ++round) {
+      Outline outline = outline_of(architecture);
+      if (below(2) == 0) {
+        outline.add("rope_freqs.weight", std::vector<float>{1, 2});
+        outline.add("rope_factors_long.weight", std::vector<float>{1, 2});
+        outline.add("rope_factors_short.weight", std::vector<float>{1, 2});
+      }
+      const size_t changes = 1 + below(3);
+      for (size_t i = 0; i < changes; ++i) {
+        const auto& items = outline.metadata.items();
+        const size_t at = 1 + below(items.size() - 1 + further.size());
+        outline.metadata.set(at < items.size() ? items[at].key : architecture + "." + further[at - items.size()],
+                             value());
+      }
+      const Opened opened(outline);
+      try {
+        describe_transformer(opened.checkpoint(), opened.model());
+        ++described;
+      } catch (const Error& error) {
+        EXPECT_NE(error.code(), ErrorCode::kInternal) << architecture << ": " << error.what();
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(described, 30u);
+  EXPECT_GT(refused, 100u);
+}
+
+// ---- Quantised matrices as numbers ----
+
+TEST(Gguf, QuantisedRowsAreReadAsNumbers) {
+  RandomStream random(9, RandomStage::kDemoModel);
+  for (const Dtype dtype : {Dtype::kQ8_0, Dtype::kQ4_0, Dtype::kQ6K}) {
+    SCOPED_TRACE(dtype_name(dtype));
+    const TemporaryFolder folder;
+    TensorSpec spec{"blk.0.ffn_up.weight", dtype, {6, 512}};
+    std::string bytes(spec.size_bytes(), '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random.next_u32());
+    const size_t block = dtype_block_bytes(dtype), scale = dtype == Dtype::kQ6K ? block - 2 : 0;
+    for (size_t at = 0; at < bytes.size(); at += block) {
+      bytes[at + scale] = static_cast<char>(at);
+      bytes[at + scale + 1] = 0x2c;  // halves about 0.06
+    }
+    GgufMetadata metadata;
+    metadata.set("general.architecture", GgufValue::of_text("llama"));
+    const auto write = [&](const char* name) {
+      GgufWriter writer(folder / name, metadata, {spec});
+      writer.append(std::as_bytes(std::span(bytes)));
+      writer.finish();
+    };
+    write("good.gguf");
+    const Checkpoint checkpoint(folder / "good.gguf");
+    std::vector<float> all(6 * 512), part(3 * 512);
+    widen(reinterpret_cast<const std::byte*>(bytes.data()), dtype, all.size(), all.data());
+    read_matrix<float>(checkpoint, {spec.name, 2, 3, 512, false}, part);  // of a tensor that stacks several
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), all.begin() + 2 * 512));
+    const std::vector<double> norms = column_norms(checkpoint, {spec.name, 0, 6, 512, false});
+    double square = 0;
+    for (size_t row = 0; row < 6; ++row)
+      square += static_cast<double>(all[row * 512 + 7]) * static_cast<double>(all[row * 512 + 7]);
+    EXPECT_NEAR(norms[7], std::sqrt(square), 1e-9);
+
+    bytes[bytes.size() - block + scale + 1] = 0x7e;  // NaN
+    write("bad.gguf");
+    const Checkpoint damaged(folder / "bad.gguf");
+    expect_error(ErrorCode::kNonFinite, {"bad.gguf", "blk.0.ffn_up.weight", "NaN"}, [&] {
+      row_norms(damaged, {spec.name, 0, 6, 512, false});
+    });
   }
 }
 

@@ -67,6 +67,29 @@ TEST(GgufStories, ThePlainConversionMakesTheTensorsOfTheFile) {
   }
 }
 
+// llama.cpp reads query, key and value of any architecture from one tensor, too.
+TEST(GgufStories, FusedProjectionsGiveTheSameLogits) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto folder = data / "models" / "stories260K";
+  GgufModel model = gguf_of(folder);
+  for (int layer = 0; layer < 5; ++layer) {
+    const std::string name = "blk." + std::to_string(layer) + ".attn_";
+    TestTensor fused{{name + "qkv.weight", Dtype::kF32, {128, 64}}, {}};
+    for (const char* part : {"q", "k", "v"}) {
+      fused.bytes += model.tensor(name + part + ".weight").bytes;
+      std::erase_if(model.tensors,
+                    [&](const TestTensor& tensor) { return tensor.spec.name == name + part + ".weight"; });
+    }
+    model.tensors.push_back(fused);
+  }
+  const TemporaryFolder temporary;
+  model.write(temporary / "fused.gguf");
+  RunningModel running(temporary / "fused.gguf"), reference(folder / "stories260K.gguf");
+  const std::vector<std::vector<TokenId>> sequences{{1, 403, 407, 261, 378, 100, 7, 8, 9}};
+  EXPECT_LE(largest_difference(running.engine.logits(sequences).values, reference.engine.logits(sequences).values),
+            1e-5);
+}
+
 class GgufGolden : public testing::TestWithParam<std::string> {};
 
 TEST_P(GgufGolden, LogitsLossAndGreedyTokensAreThoseOfTransformers) {
