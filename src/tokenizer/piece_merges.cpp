@@ -24,32 +24,6 @@ std::vector<uint32_t> ranks_of(const std::vector<float>& scores) {
   return ranks;
 }
 
-struct Split {
-  TokenId left = 0, right = 0, result = 0;
-};
-
-using Ids = std::unordered_map<std::string_view, TokenId>;
-
-// All ways to make a token of two symbols. `character` gives the id of a single character.
-template <typename Character>
-std::vector<Split> splits_of(const GgufTokens& tokens, const Ids& ids, const Character& character) {
-  std::vector<Split> splits;
-  const auto symbol = [&](std::string_view text) -> TokenId {
-    if (const auto found = ids.find(text); found != ids.end()) return found->second;
-    return piece_character_size(text) == text.size() ? character(text) : -1;
-  };
-  for (TokenId id = 0; id < tokens.size(); ++id) {
-    const std::string_view text = tokens.text(id);
-    for (size_t at = piece_character_size(text); at < text.size(); at += piece_character_size(text.substr(at))) {
-      const TokenId left = symbol(text.substr(0, at));
-      if (left < 0) continue;
-      const TokenId right = symbol(text.substr(at));
-      if (right >= 0) splits.push_back({left, right, id});
-    }
-  }
-  return splits;
-}
-
 }  // namespace
 
 size_t piece_character_size(std::string_view text) {
@@ -57,13 +31,33 @@ size_t piece_character_size(std::string_view text) {
   return std::min(text.size(), kSizes[static_cast<unsigned char>(text.front()) >> 4]);
 }
 
+std::vector<PieceSplit> piece_splits(const GgufTokens& tokens, std::vector<std::string>& inner) {
+  std::unordered_map<std::string_view, TokenId> ids;
+  ids.reserve(tokens.texts.size());
+  for (TokenId id = 0; id < tokens.size(); ++id) ids.emplace(tokens.text(id), id);
+  std::vector<PieceSplit> splits;
+  const auto symbol = [&](std::string_view text) -> TokenId {
+    if (const auto found = ids.find(text); found != ids.end()) return found->second;
+    if (piece_character_size(text) != text.size()) return -1;
+    const TokenId next = tokens.size() + static_cast<TokenId>(inner.size());
+    ids.emplace(text, next);  // `text` lies in `tokens`
+    inner.emplace_back(text);
+    return next;
+  };
+  for (TokenId id = 0; id < tokens.size(); ++id) {
+    const std::string_view text = tokens.text(id);
+    for (size_t at = piece_character_size(text); at < text.size(); at += piece_character_size(text.substr(at))) {
+      const TokenId left = symbol(text.substr(0, at)), right = left < 0 ? -1 : symbol(text.substr(at));
+      if (right >= 0) splits.push_back({left, right, id});
+    }
+  }
+  return splits;
+}
+
 PieceMerges::PieceMerges(const GgufTokens& tokens)
     : size_(tokens.size()), bytes_(256, -1), unknown_(tokens.unknown.value_or(-1)), merges_(0) {
-  Ids ids;
-  ids.reserve(tokens.texts.size());
   for (TokenId id = 0; id < size_; ++id) {
     const std::string& text = tokens.text(id);
-    ids.emplace(text, id);
     if (piece_character_size(text) == text.size()) characters_.emplace(text, id);
     if (const auto byte = byte_of_token(text)) bytes_[static_cast<unsigned char>(*byte)] = id;
   }
@@ -72,14 +66,11 @@ PieceMerges::PieceMerges(const GgufTokens& tokens)
         bytes_[byte] >= 0 ? characters_.end() : characters_.find(std::string(1, static_cast<char>(byte)));
     if (found != characters_.end()) bytes_[byte] = found->second;
   }
-  const auto splits = splits_of(tokens, ids, [&](std::string_view text) {
-    const auto [place, is_new] = characters_.emplace(text, size_ + static_cast<TokenId>(inner_.size()));
-    if (is_new) inner_.emplace_back(text);
-    return place->second;
-  });
+  const auto splits = piece_splits(tokens, inner_);
+  for (size_t i = 0; i < inner_.size(); ++i) characters_.emplace(inner_[i], size_ + static_cast<TokenId>(i));
   const auto ranks = ranks_of(tokens.scores);
   merges_ = Merges(splits.size());
-  for (const Split& split : splits) {
+  for (const PieceSplit& split : splits) {
     merges_.add(split.left, split.right, split.result, ranks[static_cast<size_t>(split.result)]);
     if (cuts_at_marks_ && has_inner_mark(tokens.text(split.result))) cuts_at_marks_ = false;
   }

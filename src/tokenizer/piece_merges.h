@@ -17,6 +17,14 @@ namespace prunenet::tokenization {
 /// Bytes of the character at the front of a text that is not empty: what its first byte says, whatever follows.
 size_t piece_character_size(std::string_view text);
 
+/// Two symbols that make a token. Ids from the size of the vocabulary on are single characters that are no token.
+struct PieceSplit {
+  TokenId left = 0, right = 0, result = 0;
+};
+
+/// All of them, by the id of the result; `inner` receives the characters that are no token, in the order of their ids.
+std::vector<PieceSplit> piece_splits(const GgufTokens& tokens, std::vector<std::string>& inner);
+
 class PieceMerges {
  public:
   explicit PieceMerges(const GgufTokens& tokens);
