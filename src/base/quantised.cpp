@@ -118,7 +118,7 @@ void decode_q5_k(const uint8_t* block, float* out) {
   const ScalesAndMinima scales = unpack_scales(block + 4);
   const uint8_t* fifth = block + 16;
   const uint8_t* nibbles = block + 48;
-  for (unsigned pair = 0; pair < 4; ++pair, nibbles += 32, out += 64) {
+  for (size_t pair = 0; pair < 4; ++pair, nibbles += 32, out += 64) {
     const float scale = d * scales.scale[2 * pair], minimum = m * scales.minimum[2 * pair];
     const float next_scale = d * scales.scale[2 * pair + 1], next_minimum = m * scales.minimum[2 * pair + 1];
     for (size_t j = 0; j < 32; ++j) {

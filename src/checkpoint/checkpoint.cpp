@@ -40,7 +40,8 @@ void refuse_gguf_inside(const fs::path& folder) {
     if (entry.path().extension() == ".gguf") names.push_back(entry.path().filename().string());
   }
   if (names.empty()) return;
-  fail(ErrorCode::kUnsupported, folder.string(), "has no safetensors, its weights are in '{}'; give that file itself: {}",
+  fail(ErrorCode::kUnsupported, folder.string(),
+       "has no safetensors, its weights are in '{}'; give that file itself: {}",
        *std::min_element(names.begin(), names.end()),
        (folder / *std::min_element(names.begin(), names.end())).string());
 }
@@ -78,7 +79,7 @@ fs::path resolve_inside(const fs::path& folder, const std::string& name) {
   }
   std::error_code error;
   if (!fs::exists(path, error)) fail(ErrorCode::kNotFound, path.string(), "no such file");
-  const fs::path real = fs::canonical(path, error);
+  fs::path real = fs::canonical(path, error);
   if (error) fail(ErrorCode::kIo, path.string(), "cannot resolve: {}", error.message());
   const fs::path home = fs::canonical(folder);
   if (real.parent_path() == home) return real;
@@ -212,7 +213,8 @@ Checkpoint::SideFiles Checkpoint::side_files() const {
   std::error_code error;
   for (const std::string& name : names) {
     if (name == "config.json" || name == "prunenet.json" || name == kIndexFile || is_shard(name)) continue;
-    if (name.starts_with('.') || is_weights_file(name) || ends_with_any(name, kOtherWeights) || !fs::is_regular_file(folder_ / name, error)) {
+    if (name.starts_with('.') || is_weights_file(name) || ends_with_any(name, kOtherWeights) ||
+        !fs::is_regular_file(folder_ / name, error)) {
       files.left_out.push_back(name);
     } else {
       files.copied.push_back({name, resolve_inside(folder_, name)});

@@ -1,6 +1,6 @@
-// A checkpoint: a folder as Hugging Face writes it, with config.json, one safetensors file or several with an index, and
-// the files of the tokenizer; or a GGUF file, which holds all of this in itself. What the tensors mean is the business of
-// the model room.
+// A checkpoint: a folder as Hugging Face writes it, with config.json, one safetensors file or several with an index,
+// and the files of the tokenizer; or a GGUF file, which holds all of this in itself. What the tensors mean is the
+// business of the model room.
 #pragma once
 
 #include <filesystem>
@@ -23,9 +23,9 @@ class Checkpoint {
 
   /// Opens and validates everything but the values of the weights. Throws kNotFound (no folder, no config, no weights,
   /// a shard that the index names), kFormat (a GGUF file without tensors, too), kMismatch (index and shards disagree),
-  /// kUnsupported (only weights of another format, one part of a split GGUF file). Files outside the folder are never read: an index naming a path, or a symlink that leaves the
-  /// folder, is refused; links of the Hugging Face cache (`../../blobs/...`) are followed.
-  /// `path` is a folder, or a file that begins with the magic of GGUF.
+  /// kUnsupported (only weights of another format, one part of a split GGUF file). Files outside the folder are never
+  /// read: an index naming a path, or a symlink that leaves the folder, is refused; links of the Hugging Face cache
+  /// (`../../blobs/...`) are followed. `path` is a folder, or a file that begins with the magic of GGUF.
   explicit Checkpoint(const std::filesystem::path& path);
 
   /// The folder, or the GGUF file.
