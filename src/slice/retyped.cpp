@@ -23,6 +23,7 @@ double bytes_of(Dtype dtype, int64_t elements) {
 void Retyped::add(const std::string& role, Dtype stored, const TensorSpec& written, const TensorCut& cut,
                   std::string_view units) {
   ++tensors_of_role_[role];
+  bytes_ += written.size_bytes();
   const bool replaced = !cut.replaced.empty();
   if (written.dtype == stored && !cut.recoded) return;
   Total& total = kinds_[{role, stored, written.dtype, replaced, units}];
@@ -30,7 +31,7 @@ void Retyped::add(const std::string& role, Dtype stored, const TensorSpec& writt
   total.elements += written.num_elements();
 }
 
-std::vector<std::string> Retyped::notes() const {
+std::vector<std::string> Retyped::notes(uint64_t source_bytes) const {
   std::vector<std::string> notes;
   for (const auto& [kind, total] : kinds_) {
     const bool one = total.tensors == 1;
@@ -44,13 +45,19 @@ std::vector<std::string> Retyped::notes() const {
                       dtype_name(kind.from), dtype_name(kind.to), kind.units, dtype_block_elements(kind.from));
     }
     if (!dtype_is_quantised(kind.to)) {
-      note += fmt::format("{} their number is no multiple of {}, which {} needs", kind.replaced ? ", because" : " and",
+      note += fmt::format("{} the new width is no multiple of {}, which {} needs", kind.replaced ? ", because" : " and",
                           dtype_block_elements(Dtype::kQ8_0), dtype_name(Dtype::kQ8_0));
     }
     note += fmt::format("; {} {}", one ? "it takes" : "they take", size_text(bytes_of(kind.to, total.elements)));
     if (kind.to != kind.from)
       note += fmt::format(" (as {} {})", dtype_name(kind.from), size_text(bytes_of(kind.from, total.elements)));
     notes.push_back(std::move(note));
+  }
+  if (bytes_ > source_bytes && !kinds_.empty()) {
+    notes.push_back(
+        fmt::format("the tensors take {} together, more than the {} of the source: what is changed is not "
+                    "stored in fewer than 8 bits",
+                    size_text(static_cast<double>(bytes_)), size_text(static_cast<double>(source_bytes))));
   }
   return notes;
 }

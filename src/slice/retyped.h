@@ -17,8 +17,9 @@ class Retyped {
   /// `written`: what will be stored; `units`: what is cut of it ("neurons").
   void add(const std::string& role, Dtype stored, const TensorSpec& written, const TensorCut& cut,
            std::string_view units);
-  /// A line for each role, pair of types and reason: how many of how many, why, and what they take.
-  std::vector<std::string> notes() const;
+  /// A line for each role, pair of types and reason: how many of how many, why, and what they take; and one where all
+  /// that was counted takes more than `source_bytes`, the tensors of the source.
+  std::vector<std::string> notes(uint64_t source_bytes) const;
 
  private:
   struct Kind {
@@ -33,6 +34,7 @@ class Retyped {
   };
   std::map<Kind, Total> kinds_;
   std::map<std::string, int64_t> tensors_of_role_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace prunenet

@@ -331,6 +331,25 @@ TEST_F(SliceGguf, NewValuesThatPaddingTakesOutOfTheirBlocksAreDecodedAgain) {
   for (size_t i = 0; i < stored.size(); ++i) ASSERT_NEAR(stored[i], i % 70 < 64 ? 0.25 : 0, 1e-4);
 }
 
+TEST_F(SliceGguf, AResultThatIsLargerThanItsSourceIsSaidToBe) {
+  // Eight bits for four and a half: more, unless nearly half of it goes.
+  for (const auto& [count, larger] : {std::pair{700, true}, std::pair{300, false}}) {
+    open(test::tiny_gguf(Dtype::kQ4K));
+    const std::vector<float> values(static_cast<size_t>(count * 256), 0.5f);
+    Edits edits{.mask = {.kept = three(spread(count / 32 * 32, 768))}};
+    std::vector<std::vector<std::byte>> kept_alive;
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      for (const char* role : {"ffn_gate", "ffn_up"}) {
+        const auto cut = std::span(values).first(static_cast<size_t>(count / 32 * 32 * 256));
+        kept_alive.push_back(encode_rows(*checkpoint, blk(layer, role), cut, 256));
+        edits.replaced[blk(layer, role)] = kept_alive.back();
+      }
+    }
+    EXPECT_EQ(count_notes(plan(edits).notes, {"more than the", "of the source"}), larger ? 1 : 0);
+    EXPECT_EQ(count_notes(plan(edits).notes, {"3 of 3", "have new values", "stored as Q8_0 instead of Q4_K"}), 2);
+  }
+}
+
 TEST_F(SliceGguf, DroppedLayersLeaveNoGapInNamesAndLists) {
   test::TinyGguf made = test::tiny_gguf(Dtype::kQ5_0);
   made.metadata.set("llama.attention.head_count_kv", GgufValue::of_i32s({2, 2, 2}));
