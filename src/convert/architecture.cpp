@@ -229,9 +229,12 @@ void put_rotary(GgufMetadata& metadata, const std::string& prefix, const Transfo
       if (scaling->states(constant))
         metadata.set(key("scaling.yarn_") + constant, GgufValue::of_f32(static_cast<float>(scaling->number(constant, 0))));
     }
+    if (scaling->states("attention_factor"))
+      metadata.set(key("scaling.yarn_attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor)));
     return;
   }
   if (kind == "longrope" || kind == "su") {
+    metadata.set(key("scaling.type"), GgufValue::of_text("longrope"));
     metadata.set(key("scaling.original_context_length"), original());
     metadata.set(key("scaling.attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor)));
     return;
@@ -268,11 +271,14 @@ GgufMetadata architecture_metadata(const GgufArchitecture& architecture, const M
                GgufValue::of_f32(static_cast<float>(transformer.norm_epsilon)));
   if (transformer.rotary) put_rotary(metadata, prefix, transformer, config);
   number("vocab_size", transformer.vocab);
+  // llama.cpp does not read it of 'llama'; whoever converts back does.
+  const int64_t window = transformer.blocks.front().attention.window;
+  if (window > 0 && model.family == "mistral") number("attention.sliding_window", window);
   if (architecture.name == "falcon") metadata.set("falcon.tensor_data_layout", GgufValue::of_text("jploski"));
   if (architecture.name == "gptneox")
     metadata.set("gptneox.use_parallel_residual", GgufValue::of_bool(transformer.block == BlockKind::kParallel));
   if (architecture.name == "phi3") {
-    number("attention.sliding_window", transformer.blocks.front().attention.window);
+    number("attention.sliding_window", window);
     if (!metadata.has("phi3.rope.scaling.original_context_length"))
       number("rope.scaling.original_context_length",
              static_cast<int64_t>(config.number("original_max_position_embeddings", static_cast<double>(transformer.max_context))));

@@ -88,7 +88,8 @@ const std::vector<Entry>& table() {
         {{"qwen2", "stablelm2", "megrez", "hunyuan", "deepseek-r1-qwen", "kormo", "f2llmv2", "grok-2", "solar-open"},
          {{modern(kContractions, kDigit)}},
          {both(kDigit)}},
-        {{"falcon"}, {{kFalconMarks, gpt2, kThreeDigits}}},
+        // Falcon's own file cuts digits off the space before them, too; no merge of its vocabulary joins the two.
+        {{"falcon"}, {{kFalconMarks, gpt2, kThreeDigits}}, {{kFalconMarks, gpt2, R"(\p{N}+)", kThreeDigits}}},
         {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"},
          {{kDigit, gpt2}}},
         {{"tekken"}, {{cased("", kDigit)}, true, true}, {{published_cased("", kDigit)}}},

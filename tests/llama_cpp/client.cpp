@@ -148,6 +148,20 @@ Json expect_llama_cpp_agrees(const fs::path& ours, const fs::path& gguf, const s
   return answer;
 }
 
+void expect_llama_cpp_agrees_quantised(const fs::path& gguf, const std::vector<TokenId>& ids,
+                                       const LlamaCppTolerances& tolerances) {
+  SCOPED_TRACE("quantised: " + gguf.string());
+  const TemporaryFolder folder;
+  prunenet_json({"convert", gguf.string(), "-o", (folder / "decoded.gguf").string(), "--type", "f32"});
+  expect_llama_cpp_agrees(gguf, folder / "decoded.gguf", ids, tolerances);
+  const auto mean_nll = [&](const fs::path& path) {
+    const Json answer = run_llama_cpp(path, {{"score", {{{"ids", ids}, {"logits", "none"}}}}});
+    return answer.contains("score") ? answer["score"][0]["nll_sum"].get<double>() / static_cast<double>(ids.size() - 1) : 0;
+  };
+  const double decoded = mean_nll(folder / "decoded.gguf");
+  EXPECT_NEAR(mean_nll(gguf), decoded, std::max(5e-3, 3e-3 * decoded));
+}
+
 void expect_llama_cpp_tokenizes_alike(const fs::path& ours, const fs::path& gguf,
                                       const std::vector<std::string>& texts) {
   SCOPED_TRACE("our tokenizer of " + ours.string() + ", llama.cpp's of " + gguf.string());
