@@ -14,13 +14,13 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxModelBytes = uint64_t{64} << 20;
 
-// Contractions, numbers, runs of spaces and marks, several scripts, emoji.
-constexpr std::string_view kSample =
-    "It's what THEY'RE told; she'd've paid $1,234.56 (or 1e-9)?!\n\n\t  def f(x):\r\n        return x**2  # 10000000 "
-    "___ ==> ok... Größe Ünïcödé žluťoučký. Привет, мир! Καλημέρα κόσμε. 我想在苹果工作1314151天～ 日本語テキスト "
-    "한국어 "
-    "텍스트. שלום عالم हिन्दी ภาษาไทย កាន់តែ 😀 👨‍👩‍👧 🦙🦙 a\u00a0b \u3000c  "
-    " ";
+// Contractions, numbers, marks, several scripts, emoji. In the first text no two spaces stand together: what becomes of
+// them is the one thing in which tokenizer.json and tokenizer.model of the same model may differ.
+constexpr std::string_view kWordSample =
+    "It's what THEY'RE told; she'd've paid $1,234.56 (or 1e-9)?! def f(x): return x**2 # 10000000 ___ ==> ok... Größe "
+    "Ünïcödé žluťoučký. Привет, мир! Καλημέρα κόσμε. 我想在苹果工作1314151天～ 日本語テキスト 한국어 텍스트. שלום عالم "
+    "हिन्दी ภาษาไทย កាន់តែ 😀 👨‍👩‍👧 🦙🦙 a\u00a0b";
+constexpr std::string_view kSpaceSample = "\n\n\t  def f(x):\r\n        return x**2  # 3\n\n\n \u3000c   ";
 
 /// Throws kUnsupported where the two read a text differently.
 void require_same_ids(const Tokenizer& expected, const Tokenizer& found, std::string_view text,
@@ -31,17 +31,25 @@ void require_same_ids(const Tokenizer& expected, const Tokenizer& found, std::st
   size_t at = 0;
   while (at < a.size() && at < b.size() && a[at] == b[at]) ++at;
   const auto show = [&](const std::vector<TokenId>& ids) {
-    return at < ids.size() ? fmt::format("{} ('{}')", ids[at], expected.token(ids[at])) : std::string("nothing");
+    return at < ids.size() ? fmt::format("{} ('{}')", ids[at], found.token(ids[at])) : std::string("nothing");
   };
-  fail(ErrorCode::kUnsupported, where, "GGUF cannot state this tokenizer: of '{}' it makes {} where llama.cpp makes {}",
-       text, show(a), show(b));
+  const std::string before = expected.decode(std::span(a).first(at));
+  size_t shown = before.size() > 20 ? before.size() - 20 : 0;
+  while (shown < before.size() && (static_cast<unsigned char>(before[shown]) & 0xc0) == 0x80) ++shown;
+  fail(ErrorCode::kUnsupported, where,
+       "GGUF cannot state this tokenizer: behind '{}' it makes {} where llama.cpp makes {}", before.substr(shown),
+       show(a), show(b));
 }
 
-void require_same_tokenizer(const Tokenizer& expected, const GgufVocabulary& vocabulary, bool every_token,
+enum class Proof { kWords, kSpacesToo, kEveryToken };
+
+void require_same_tokenizer(const Tokenizer& expected, const GgufVocabulary& vocabulary, Proof proof,
                             const std::string& where) {
   const auto found = make_tokenizer(vocabulary, where);
-  require_same_ids(expected, *found, kSample, where);
-  if (!every_token) return;
+  require_same_ids(expected, *found, kWordSample, where);
+  if (proof == Proof::kWords) return;
+  require_same_ids(expected, *found, kSpaceSample, where);
+  if (proof == Proof::kSpacesToo) return;
   for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     if (vocabulary.types[id] != static_cast<int32_t>(GgufTokenType::kNormal)) continue;
     const auto token = static_cast<TokenId>(id);
@@ -57,10 +65,10 @@ std::optional<JsonNode> read_json(const fs::path& folder, const TokenizerConfig&
 }
 
 GgufVocabulary finished(GgufVocabulary vocabulary, const fs::path& folder, const TokenizerConfig& config,
-                        const Tokenizer& tokenizer, bool every_token, const std::string& where) {
+                        const Tokenizer& tokenizer, Proof proof, const std::string& where) {
   set_roles(folder, config, vocabulary);
   set_added_around(tokenizer, vocabulary, where);
-  require_same_tokenizer(tokenizer, vocabulary, every_token, where);
+  require_same_tokenizer(tokenizer, vocabulary, proof, where);
   return vocabulary;
 }
 
@@ -76,14 +84,15 @@ GgufVocabulary gguf_vocabulary(const std::filesystem::path& folder, int64_t size
   if (!fs::exists(model) || (root && is_byte_level(*root))) {
     if (!root) (void)open_tokenizer(folder);  // says what is missing
     GgufVocabulary vocabulary = vocabulary_of_json(*root, config, size);
-    const bool is_made_up = vocabulary.model == "llama";  // the scores are
-    return finished(std::move(vocabulary), folder, config, *make_json_tokenizer(*root, config), is_made_up,
-                    root->where());
+    // Scores of pieces are made up here.
+    const Proof proof = vocabulary.model == "llama" ? Proof::kEveryToken : Proof::kSpacesToo;
+    return finished(std::move(vocabulary), folder, config, *make_json_tokenizer(*root, config), proof, root->where());
   }
   const std::string where = model.string();
   const PieceFile file = parse_piece_file(read_text_file(model, kMaxModelBytes), where);
   const auto tokenizer = root ? make_json_tokenizer(*root, config) : open_sentencepiece(model, config);
-  return finished(vocabulary_of_pieces(file, config, root, size, where), folder, config, *tokenizer, false, where);
+  return finished(vocabulary_of_pieces(file, config, root, size, where), folder, config, *tokenizer, Proof::kWords,
+                  where);
 }
 
 }  // namespace prunenet

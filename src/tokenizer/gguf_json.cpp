@@ -53,7 +53,7 @@ Json added_token(const GgufTokens& tokens, TokenId id) {
   return {{"content", tokens.text(id)},
           {"single_word", false},
           {"lstrip", false},
-          {"rstrip", false},
+          {"rstrip", static_cast<bool>(tokens.takes_spaces[static_cast<size_t>(id)])},
           {"normalized", false},
           {"special", tokens.type(id) != GgufTokenType::kUserDefined}};
 }

@@ -123,6 +123,18 @@ void read_types(const GgufVocabulary& vocabulary, GgufTokens& tokens, const std:
   }
 }
 
+// In a Phi-3 all special tokens but these take the spaces behind them.
+void read_spaces(const GgufVocabulary& vocabulary, GgufTokens& tokens) {
+  tokens.takes_spaces.assign(tokens.texts.size(), false);
+  std::string name = vocabulary.model_name;
+  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (name.find("phi-3") == name.npos && name.find("phi3") == name.npos) return;
+  for (size_t id = 0; id < tokens.texts.size(); ++id) {
+    const std::string& text = tokens.texts[id];
+    tokens.takes_spaces[id] = text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
+  }
+}
+
 std::optional<TokenId> id_or(std::optional<TokenId> stated, TokenId otherwise, const char* role,
                              const GgufTokens& tokens, const std::string& where) {
   if (stated && (*stated < 0 || *stated >= tokens.size())) {
@@ -198,6 +210,7 @@ GgufTokens read_gguf_tokens(const GgufVocabulary& vocabulary, const std::string&
   }
   read_texts(vocabulary, tokens, where);
   read_types(vocabulary, tokens, where);
+  read_spaces(vocabulary, tokens);
   if (tokens.is_pieces()) tokens.scores = vocabulary.scores;
   read_roles(vocabulary, tokens, where);
   return tokens;

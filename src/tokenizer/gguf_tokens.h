@@ -15,6 +15,7 @@ namespace prunenet::tokenization {
 struct GgufTokens {
   std::vector<std::string> texts;    // valid UTF-8, all different; an empty one is named [EMPTY_id]
   std::vector<GgufTokenType> types;  // of each; what has no type is kUnused
+  std::vector<bool> takes_spaces;    // of each: those behind it, where it is found in a text
   std::vector<float> scores;         // of pieces
   const WordRule* words = nullptr;   // of BPE; none: these are pieces
   std::optional<TokenId> bos, eos, unknown;

@@ -35,6 +35,7 @@ struct GgufVocabulary {
   std::optional<TokenId> bos, eos, unknown, padding, separator;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
   std::string chat_template;  // empty: none
+  std::string model_name;     // `general.name`: in a "phi-3", special tokens take the spaces behind them along
 };
 
 /// A tokenizer that gives the ids that llama.cpp gives. Throws kFormat (lists of different lengths, a merge of unknown

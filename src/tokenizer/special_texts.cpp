@@ -4,12 +4,18 @@
 #include <algorithm>
 
 namespace prunenet::tokenization {
+namespace {
+
+constexpr std::string_view kSpaces = " \t\n\v\f\r";
+
+}  // namespace
 
 SpecialTexts::SpecialTexts(const GgufTokens& tokens) {
   for (TokenId id = 0; id < tokens.size(); ++id) {
     const GgufTokenType type = tokens.type(id);
     const bool is_control = type == GgufTokenType::kControl || type == GgufTokenType::kUnknown;
-    if (is_control || type == GgufTokenType::kUserDefined) tokens_.push_back({tokens.text(id), id, is_control});
+    if (!is_control && type != GgufTokenType::kUserDefined) continue;
+    tokens_.push_back({tokens.text(id), id, is_control, tokens.takes_spaces[static_cast<size_t>(id)]});
   }
   std::stable_sort(tokens_.begin(), tokens_.end(),
                    [](const Token& a, const Token& b) { return a.text.size() > b.text.size(); });
@@ -46,6 +52,7 @@ std::vector<Section> SpecialTexts::cut(std::string_view text, bool parse_special
         if (begin < at) cut.push_back({{begin, at}, std::nullopt});
         begin = at + token.text.size();
         cut.push_back({{at, begin}, token.id});
+        while (token.takes_spaces && begin < section.span.end && kSpaces.find(text[begin]) != kSpaces.npos) ++begin;
       }
       if (begin < section.span.end) cut.push_back({{begin, section.span.end}, section.id});
     }

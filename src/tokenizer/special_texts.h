@@ -24,7 +24,7 @@ class SpecialTexts {
   struct Token {
     std::string text;
     TokenId id = 0;
-    bool is_control = false;
+    bool is_control = false, takes_spaces = false;
   };
 
   std::vector<size_t> occurring(std::string_view text, bool parse_special) const;

@@ -48,6 +48,8 @@ void read_scalar(Reader& reader, const std::string& key, uint32_t type, GgufVoca
     found.model = reader.take_text();
   } else if (key == "tokenizer.ggml.pre") {
     found.pre = reader.take_text();
+  } else if (key == "general.name") {
+    found.model_name = reader.take_text();
   } else if (key == "tokenizer.chat_template") {
     found.chat_template = reader.take_text();
   } else if (key == "tokenizer.ggml.bos_token_id") {

@@ -1,57 +1,15 @@
 // tokenizer.model: the ids of the sentencepiece library itself, on models that are trained here.
 #include <sentencepiece_processor.h>
-#include <sentencepiece_trainer.h>
 
 #include "tokenizer/folders.h"
 #include "tokenizer/random_text.h"
 #include "tokenizer/stream_decoder.h"
+#include "tokenizer/trained_pieces.h"
 
 namespace prunenet::test {
 namespace {
 
 using Ids = std::vector<TokenId>;
-
-std::vector<std::string> sentences() {
-  std::vector<std::string> lines;
-  for (const char* who : {"The cat", "A small dog", "Lily", "Her old friend", "Das Kätzchen"}) {
-    for (const char* what : {"sees", "likes", "eats", "carries", "mag"}) {
-      for (const char* whom : {"the red ball.", "a big tree!", "12 apples.", "nothing at all.", "den Ball."}) {
-        lines.push_back(std::string(who) + " " + what + " " + whom);
-      }
-    }
-  }
-  return lines;
-}
-
-class Lines final : public sentencepiece::SentenceIterator {
- public:
-  explicit Lines(const std::vector<std::string>& lines) : lines_(lines) {}
-  bool done() const override { return at_ == lines_.size(); }
-  void Next() override { ++at_; }
-  const std::string& value() const override { return lines_[at_]; }
-  sentencepiece::util::Status status() const override { return {}; }
-
- private:
-  const std::vector<std::string>& lines_;
-  size_t at_ = 0;
-};
-
-/// A model as Llama's are made: BPE with byte fallback, texts as they are.
-const std::string& llama_like_model() {
-  static const std::string model = [] {
-    std::string serialized;
-    const std::vector<std::string> lines = sentences();
-    Lines iterator(lines);
-    const auto status = sentencepiece::SentencePieceTrainer::Train(
-        "--model_type=bpe --vocab_size=400 --byte_fallback=true --normalization_rule_name=identity --split_digits=true "
-        "--remove_extra_whitespaces=false --character_coverage=0.99 --hard_vocab_limit=false "
-        "--user_defined_symbols=[X] --minloglevel=2",
-        &iterator, &serialized);
-    EXPECT_TRUE(status.ok()) << status.ToString();
-    return serialized;
-  }();
-  return model;
-}
 
 TEST(SentencePiece, IdsAreThoseOfTheLibrary) {
   sentencepiece::SentencePieceProcessor library;
