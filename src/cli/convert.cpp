@@ -106,7 +106,7 @@ void add_convert(CLI::App& program, Action& action) {
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("-o,--output", options->output, "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder")->required();
   verb->add_option("--type", options->type, "Type of the matrices; as they are stored when not given (quantised ones become f16 in a folder)")
-      ->check(gguf_type_names());
+      ->transform(gguf_type_names());
   verb->add_option("--name", options->name, "general.name of the GGUF file; the folder's name when not given");
   verb->add_flag("--no-vocabulary", options->no_vocabulary, "Write a GGUF file without the tokenizer: llama.cpp then takes token ids only");
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file of a folder, in GB (10^9 bytes)")

@@ -35,7 +35,7 @@ void plan(const PlanOptions& options) {
     widths = mask.kept_widths();
     change = size_change(open, plan_slice(open.checkpoint, open.model, mask));
   } else {
-    widths = planned_widths(options.selection, open.model, *progress);
+    widths = planned_widths(options.selection, open, *progress);
     change = size_change(open, widths);
   }
   prepare_linear_algebra(options, *progress);

@@ -154,7 +154,7 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("-o,--output", options->output, "Folder to write, or GGUF file (a name that ends with .gguf); must not exist")->required();
   verb->add_option("--type", options->type, "Of a GGUF output from a folder: type of the matrices; as they are stored when not given")
-      ->check(gguf_type_names());
+      ->transform(gguf_type_names());
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);

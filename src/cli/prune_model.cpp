@@ -110,7 +110,7 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     outcome.self = run_self(request, progress);
     outcome.choice.mask = outcome.self->changed->mask();
   } else {
-    const auto widths = planned_widths(options.selection, open.model, progress);
+    const auto widths = planned_widths(options.selection, open, progress);
     outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -80,6 +81,9 @@ void add_method_options(CLI::App& verb, SelectionOptions& options) {
   verb.add_option("--select", options.select, "How the policy chooses: one draw (published) or its top rows")
                               ->capture_default_str()
                               ->check(CLI::IsMember({"sample", "top"}));
+  verb.add_flag("--whole-blocks", options.whole_blocks,
+                "Of a quantised GGUF file: neurons go in whole blocks of the down matrix (32, or 256), so that no matrix is quantised "
+                "anew; a coarser choice, which costs more of the model");
 }
 
 void check_selection(const SelectionOptions& options, bool reports, bool other_cuts) {
@@ -91,6 +95,10 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
   } else if (!options.ratio && !other_cuts) {
     fail(ErrorCode::kBadOption, "--ratio", "is needed: the share of FFN neurons to remove, such as 0.3 (or, with --method self, --ratio-total, --heads or --layers)");
   }
+  if (!options.mask.empty() || options.method == "self") {
+    refuse_said(verb, {"--whole-blocks"}, options.mask.empty() ? "does not go with --method self, which gives the down matrices new values"
+                                                               : "the mask chooses the neurons; it does not go with --mask");
+  }
   if (!by_policy) {
     refuse_said(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));
     if (!reports) refuse_said(verb, {"--precision", "--route"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
@@ -98,9 +106,26 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
   if (!by_policy || !options.policy.empty()) refuse_said(verb, {"--episodes", "--lr", "--kl"}, "does nothing here: no policy is trained");
 }
 
-std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress) {
+std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open) {
+  std::vector<int64_t> blocks;
+  if (!options.whole_blocks) return blocks;
+  for (const LayerDescription& layer : open.model.layers)
+    blocks.push_back(dtype_block_elements(open.checkpoint.at(layer.ffn.down.tensor).stored.spec.dtype));
+  const int64_t most = *std::max_element(blocks.begin(), blocks.end());
+  if (most == 1) fail(ErrorCode::kBadOption, "--whole-blocks", "is of quantised GGUF files, and the down matrices of '{}' are not quantised", open.name());
+  if (options.width_multiple % most != 0) {
+    fail(ErrorCode::kBadOption, "--width-multiple", "is {}, which cuts through the blocks of {} neurons that --whole-blocks keeps", options.width_multiple, most);
+  }
+  return blocks;
+}
+
+std::vector<int64_t> planned_widths(const SelectionOptions& options, const OpenModel& open, Progress& progress) {
+  const ModelDescription& model = open.model;
   if (!options.mask.empty()) return read_mask(options.mask, model).kept_widths();
-  const std::vector<int64_t> widths = kept_widths(model, *options.ratio, options.width_multiple);
+  std::vector<int64_t> widths = kept_widths(model, *options.ratio, options.width_multiple);
+  const std::vector<int64_t> blocks = down_blocks(options, open);
+  for (size_t i = 0; i < blocks.size() && options.width_multiple == 0; ++i)
+    widths[i] = kept_width(model.layers[i].ffn.neurons.width, *options.ratio, std::lcm(blocks[i], default_width_multiple(model, model.layers[i].ffn.neurons.width)));
   double before = 0, after = 0;
   for (size_t i = 0; i < widths.size(); ++i) {
     before += static_cast<double>(model.layers[i].ffn.neurons.width);
@@ -200,7 +225,7 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
     const NormOf which = selection.method == "gate-norm" ? NormOf::kGate : selection.method == "up-norm" ? NormOf::kUp : NormOf::kDown;
     scorer = norm_scorer(open.checkpoint, open.model, which);
   }
-  choice.mask = select(*scorer, widths, progress);
+  choice.mask = select(*scorer, widths, progress, down_blocks(selection, open));
   return choice;
 }
 

@@ -30,11 +30,12 @@ struct SelectionOptions {
   int64_t width_multiple = 0;  // 0: each layer's default
   std::string method = "self", policy, mask, select = "sample";
   uint64_t seed = 42;
+  bool whole_blocks = false;
   const CLI::App* verb = nullptr;  // to tell what the user said from the defaults
 };
 /// --ratio, --width-multiple, --seed.
 void add_budget_options(CLI::App& verb, SelectionOptions& options);
-/// --method, --policy, --mask, --select.
+/// --method, --policy, --mask, --select, --whole-blocks.
 void add_method_options(CLI::App& verb, SelectionOptions& options);
 
 /// Throws kBadOption for options that are missing or contradict each other. To be called while the command line is read, so
@@ -43,9 +44,13 @@ void add_method_options(CLI::App& verb, SelectionOptions& options);
 /// --ratio is not needed.
 void check_selection(const SelectionOptions& options, bool reports = false, bool other_cuts = false);
 
+/// The neurons that share a block of each layer's quantised down matrix, of which --whole-blocks keeps all or none; empty
+/// without that option. Throws kBadOption where nothing is quantised, or the width multiple cuts through blocks.
+std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open);
+
 /// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
 /// moves the ratio by more than 5 points.
-std::vector<int64_t> planned_widths(const SelectionOptions& options, const ModelDescription& model, Progress& progress);
+std::vector<int64_t> planned_widths(const SelectionOptions& options, const OpenModel& open, Progress& progress);
 
 /// The spectra of a run, computed once: training, the artefact and the report look at the same layers.
 class RunSpectra {

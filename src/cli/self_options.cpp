@@ -89,13 +89,14 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   add("--neuron-steps", options.neuron_steps,
       "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 3 for models "
       "below "
-      "20 M parameters, 1 below 2 G, else 0; always 0 where no text is run")
+      "20 M parameters, 1 below 2 G, else 0; 0 for quantised matrices, and always where no text is run")
       ->check(CLI::Range(int64_t{0}, int64_t{100}));
   add("--neuron-iterations", options.neuron_iterations, "Iterations of conjugate gradients in each of these steps")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1000}));
-  verb.add_flag("--keep-output", options.keep_output,
-                "Leave attention's output projections as they are where no head goes")
+  verb.add_flag("--keep-output,!--refit-output", options.keep_output,
+                "Leave attention's output projections as they are where no head goes; unless said, those that are quantised "
+                "to fewer than 8 bits stay, since new values take 8")
       ->group(group);
   add("--feedback", options.feedback,
       "How far a sequential refit repairs what the layers before have lost: 0 not at all, 1 in full")

@@ -17,7 +17,8 @@ namespace prunenet::cli {
 struct SelfVerbOptions {
   std::string calibration = "own-text", moments, refit = "auto", weighting = "auto", allocate = "uniform",
               curves = "kl", budget = "params";
-  bool no_refit = false, keep_output = false, pad = false;
+  bool no_refit = false, pad = false;
+  std::optional<bool> keep_output;
   bool to_gguf = false;     // the result is a GGUF file, where layers may differ otherwise than in config.json
   bool check_said = false;  // the result is to be measured even where nothing else runs the model
   int64_t own_text = 0;     // 0: by the size of the model
@@ -76,6 +77,7 @@ SelfRun run_self(const SelfRequest& request, Progress& progress);
 /// The defaults that depend on the model.
 int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open);
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open);
+bool keeps_output(const SelfVerbOptions& options, const OpenModel& open);
 
 /// What decides the result, for the artefact.
 Json self_options_json(const SelfVerbOptions& options, const OpenModel& open);

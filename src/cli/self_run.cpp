@@ -41,7 +41,7 @@ SelfOptions pruner_options(const SelfRequest& request) {
                   : refit == "one-shot" ? RefitMode::kOneShot
                                         : RefitMode::kNone;
   options.feedback = self.feedback;
-  options.refit_attention = !self.keep_output;
+  options.refit_attention = !keeps_output(self, open);
   options.neuron_steps = neuron_steps(self, open);
   options.neuron_iterations = self.neuron_iterations;
   options.weigh_by_loss = self.weighting != "plain" && self.calibration != "gaussian";
@@ -275,6 +275,14 @@ int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
 }
 
+bool keeps_output(const SelfVerbOptions& options, const OpenModel& open) {
+  if (options.keep_output) return *options.keep_output;
+  const MatrixRef& output = open.model.layers.front().attention.output;
+  if (output.tensor.empty()) return false;
+  const Dtype stored = open.checkpoint.at(output.tensor).stored.spec.dtype;
+  return dtype_is_quantised(stored) && stored != Dtype::kQ8_0;
+}
+
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model) {
   if (selection.width_multiple > 0) return selection.width_multiple;
   const std::vector<int64_t> widths = model.ffn_widths();
@@ -365,7 +373,7 @@ Json self_options_json(const SelfVerbOptions& options, const OpenModel& open) {
   json["refit"] = refit;
   if (refit == "sequential") {
     json["feedback"] = options.feedback;
-    json["refit_output"] = !options.keep_output;
+    json["refit_output"] = !keeps_output(options, open);
   }
   if (refit == "sequential" || (refit == "one-shot" && measures)) {
     json["neuron_steps"] = neuron_steps(options, open);

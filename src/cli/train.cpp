@@ -24,7 +24,7 @@ void train(const TrainVerbOptions& options) {
   require_file_possible(options.output, "policy", options.force, {options.model},
                         [](std::string_view head) { return head.find("prunenet policy") != head.npos; });
   const OpenModel open(options.model);
-  const auto widths = planned_widths(options.selection, open.model, *progress);
+  const auto widths = planned_widths(options.selection, open, *progress);
   prepare_linear_algebra(options, *progress);
   RunSpectra spectra(options.training, open.model, std::filesystem::absolute(options.output).parent_path());
   const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, spectra, *progress);

@@ -46,7 +46,7 @@ const std::vector<Graph>& graphs() {
     }
     Graph& deci = add("deci", "deci", silu);
     deci.adjacent_pairs = deci.free_heads = deci.deci_alike = true;
-    add("qwen2", "qwen2", silu);
+    add("qwen2", "qwen2", silu).deci_alike = true;
     add("phi3", "phi3", silu);
     Graph& gemma = add("gemma", "gemma", gelu);
     gemma.free_heads = true;
@@ -148,7 +148,7 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
     if (attention.query_norm || attention.key_norm) refuse(config, name, "has no norms of queries and keys");
     if (std::abs(attention.score_scale * std::sqrt(static_cast<double>(attention.head_dim)) - 1) > 1e-9)
       refuse(config, name, "scales attention scores by 1 / sqrt(head size) in every layer");
-    if (!graph.free_heads && attention.heads * attention.head_dim != model.hidden) {
+    if (!graph.free_heads && !graph.deci_alike && attention.heads * attention.head_dim != model.hidden) {
       refuse(config, name, fmt::format("wants heads x head size ({} x {}) to be the hidden size {}", attention.heads,
                                        attention.head_dim, model.hidden));
     }
@@ -174,7 +174,7 @@ bool gguf_layers_may_differ(const std::string& family) {
 }
 
 bool gguf_heads_may_be_cut(const std::string& family) {
-  return std::any_of(graphs().begin(), graphs().end(), [&](const Graph& g) { return g.family == family && g.free_heads; });
+  return std::any_of(graphs().begin(), graphs().end(), [&](const Graph& g) { return g.family == family && (g.free_heads || g.deci_alike); });
 }
 
 GgufArchitecture find_architecture(const ModelDescription& model, const TransformerDescription& transformer,
@@ -188,12 +188,19 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
   }
   require_graph_fits(*graph, model, transformer, config);
   GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs, window_note(transformer, std::string(graph->name))};
-  if (layers_alike(model)) {
+  const LayerDescription& first = model.layers.front();
+  const bool heads_fit = graph->free_heads || first.heads * first.head_dim == model.hidden;
+  if (layers_alike(model) && heads_fit) {
     if (graph->name == "deci") architecture.name = "llama";  // the same graph, known to more programs
     return architecture;
   }
   if (!graph->deci_alike) require_same_layers(*graph, model, config);
   architecture.name = "deci";
+  architecture.adjacent_pairs = true;
+  if (!architecture.note.empty()) architecture.note += "; ";
+  architecture.note += fmt::format(
+      "the file goes under the architecture 'deci', of which llama.cpp reads the sizes of every layer: '{}' {}", graph->name,
+      heads_fit ? "wants all layers alike" : "wants heads x head size to be the hidden size");
   return architecture;
 }
 

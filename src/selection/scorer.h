@@ -25,8 +25,14 @@ class NeuronScorer {
 /// Indices of the `count` largest scores, ascending. Equal scores: the lower index is kept. Throws kNonFinite for NaN.
 std::vector<int64_t> top_indices(std::span<const double> scores, int64_t count);
 
-/// Asks the scorer layer by layer; `widths` are the numbers of neurons to keep.
-Mask select(NeuronScorer& scorer, const std::vector<int64_t>& widths, Progress& progress);
+/// The same of whole blocks of `block` neurons beside each other, by the mean score of each; `count` and the number of
+/// scores are multiples of `block`.
+std::vector<int64_t> top_blocks(std::span<const double> scores, int64_t count, int64_t block);
+
+/// Asks the scorer layer by layer; `widths` are the numbers of neurons to keep. `blocks`, where given: the neurons of
+/// each layer stay or go in blocks of so many.
+Mask select(NeuronScorer& scorer, const std::vector<int64_t>& widths, Progress& progress,
+            const std::vector<int64_t>& blocks = {});
 
 // One file each.
 /// A uniform draw for each neuron, addressed by (seed, layer).

@@ -1,6 +1,7 @@
 // Every golden that llama.cpp has an architecture for, converted by the program, in llama.cpp: it loads, its logits, its
 // NLL and its greedy tokens are those of our runtime on the folder, and so are the tokens of texts.
-#include <fmt/format.h>
+#include <algorithm>
+#include <ostream>
 
 #include "base/dtype.h"
 #include "checkpoint/gguf.h"
@@ -20,6 +21,8 @@ struct Case {
   const char* architecture;
   LlamaCppTolerances tolerances;
 };
+
+std::ostream& operator<<(std::ostream& out, const Case& tested) { return out << tested.golden; }
 
 // SiLU: f32 sums in another order. GELU: llama.cpp's is a table of halves (measured: 5.4e-3 in a logit).
 constexpr LlamaCppTolerances kExact{.logits = 5e-5, .token_nll = 5e-5}, kGelu{.logits = 1e-2, .token_nll = 5e-3};
@@ -41,6 +44,7 @@ const std::vector<Case>& cases() {
 }
 
 class Converted : public testing::TestWithParam<Case> {};
+class ConvertedTo8Bits : public Converted {};
 
 // The golden with a tokenizer. llama.cpp's 'llama' has no sliding window (the program says so): the model gets one that
 // holds the whole context.
@@ -74,7 +78,7 @@ TEST_P(Converted, AgreesWithOurRuntime) {
   expect_llama_cpp_tokenizes_alike(folder / "model.gguf", folder / "model.gguf", telling_texts());
 }
 
-TEST_P(Converted, MeansTheSameInEightBits) {
+TEST_P(ConvertedTo8Bits, MeansTheSame) {
   PRUNENET_REQUIRE_LLAMA_CPP();
   PRUNENET_REQUIRE_RUNTIME();
   PRUNENET_REQUIRE_SHARED_DATA(data);
@@ -85,13 +89,14 @@ TEST_P(Converted, MeansTheSameInEightBits) {
   expect_llama_cpp_agrees_quantised(folder / "q8.gguf", golden_ids(ids_of(golden)), GetParam().tolerances);
 }
 
-INSTANTIATE_TEST_SUITE_P(LlamaCpp, Converted, testing::ValuesIn(cases()), [](const auto& tested) {
+std::string name_of(const testing::TestParamInfo<Case>& tested) {
   std::string name = tested.param.golden;
-  for (char& c : name) {
-    if (c == '/') c = '_';
-  }
+  std::replace(name.begin(), name.end(), '/', '_');
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(LlamaCpp, Converted, testing::ValuesIn(cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(SlowLlamaCpp, ConvertedTo8Bits, testing::ValuesIn(cases()), name_of);
 
 // llama.cpp multiplies BF16 matrices with activations that it rounds to BF16; in F32 it is exact again.
 TEST(LlamaCpp, RunsBf16WithinItsOwnRounding) {

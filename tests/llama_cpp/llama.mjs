@@ -19,7 +19,7 @@
 //               "logits": the same for every position}],
 //   "greedy": [{"ids": the continuation, "margins": how far the chosen logit was above the second}],
 //   "tokenize": [ids], "detokenize": [texts], "tokens": [{"text", "attributes"}],
-//   "speed":  {"prompt_tokens_per_s": [one a round], "generate_tokens_per_s": [...]}}
+//   "speed":  {"prompt_s": [one a round], "token_s": [one a generated token of every round]}}
 // What llama.cpp refuses: {"error": {"stage": "load" | "context" | "run", "message", "log": its own lines}}, status 0.
 // A model that makes llama.cpp abort ends this process by a signal. Status 2: used wrongly, or not installed.
 //
@@ -156,9 +156,9 @@ class Model {
     return result;
   }
 
-  /** Tokens a second: a prompt in one go, then one token after the other. Any ids do: time does not depend on them. */
+  /** Times a prompt in one go, then one token after the other. Any ids do: time does not depend on them. */
   async speed({prompt, generate, rounds = 1}, vocabulary) {
-    const result = {prompt_tokens_per_s: [], generate_tokens_per_s: []};
+    const result = {prompt_s: [], token_s: []};
     const ids = Array.from({length: prompt + generate}, (_, i) => (i * 7919 + 13) % vocabulary);
     this.forget();
     await this.decode(ids.slice(0, 8), 0, [7]);  // every page of the file is in memory after that
@@ -169,10 +169,12 @@ class Model {
         const chunk = ids.slice(position, Math.min(prompt, position + maxBatch));
         await this.decode(chunk, position, [chunk.length - 1]);
       }
-      result.prompt_tokens_per_s.push(prompt / (performance.now() - start) * 1e3);
-      start = performance.now();
-      for (let i = prompt; i < prompt + generate; ++i) await this.decode([ids[i]], i, [0]);
-      result.generate_tokens_per_s.push(generate / (performance.now() - start) * 1e3);
+      result.prompt_s.push((performance.now() - start) / 1e3);
+      for (let i = prompt; i < prompt + generate; ++i) {
+        start = performance.now();
+        await this.decode([ids[i]], i, [0]);
+        result.token_s.push((performance.now() - start) / 1e3);
+      }
     }
     return result;
   }

@@ -1,5 +1,7 @@
 // What was pruned, in llama.cpp: folders straight to GGUF, GGUF files to smaller ones, one width for all layers and a
 // width for each, fewer heads and fewer layers.
+#include <ostream>
+
 #include "checkpoint/gguf.h"
 #include "llama_cpp/client.h"
 #include "llama_cpp/vocabulary.h"
@@ -18,6 +20,8 @@ struct Case {
   const char* golden;
   LlamaCppTolerances tolerances;
 };
+
+std::ostream& operator<<(std::ostream& out, const Case& tested) { return out << tested.golden; }
 
 class Pruned : public testing::TestWithParam<Case> {
  protected:

@@ -37,6 +37,16 @@ TEST(TopIndices, KeepTheLowerIndexOfEqualScores) {
   EXPECT_EQ(top_indices(std::vector<double>{-0.0, 0.0}, 1), (Indices{0}));
 }
 
+TEST(TopBlocks, AreThoseOfTheLargestMeanScore) {
+  // Means 1, 3, 2, 3: blocks 1 and 3, although the largest neuron of all is in block 2.
+  const std::vector<double> scores{1, 1, 3, 3, 4, 0, 2, 4};
+  EXPECT_EQ(top_blocks(scores, 4, 2), (Indices{2, 3, 6, 7}));
+  EXPECT_EQ(top_blocks(scores, 2, 2), (Indices{2, 3}));  // of equal means the lower
+  EXPECT_EQ(top_blocks(scores, 4, 1), top_indices(scores, 4));
+  EXPECT_EQ(top_blocks(scores, 8, 2).size(), 8u);
+  EXPECT_EQ(top_blocks(std::vector<double>{0, -kInfinity, -5, -5}, 2, 2), (Indices{2, 3}));
+}
+
 TEST(TopIndices, TakeInfinitiesAsLargestAndSmallest) {
   EXPECT_EQ(top_indices(std::vector<double>{-kInfinity, 1, kInfinity, -kInfinity}, 2), (Indices{1, 2}));
   EXPECT_EQ(top_indices(std::vector<double>{-kInfinity, 1, kInfinity, -kInfinity}, 3), (Indices{0, 1, 2}));
