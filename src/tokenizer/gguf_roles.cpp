@@ -78,10 +78,9 @@ void set_roles(const fs::path& folder, const TokenizerConfig& config, GgufVocabu
 
 void set_added_around(const Tokenizer& tokenizer, GgufVocabulary& vocabulary, const std::string& where) {
   std::vector<TokenId> around = tokenizer.encode("");
-  const auto take = [&](bool is_there) { return is_there && !around.empty(); };
-  const bool adds_bos = take(tokenizer.bos() && around.front() == *tokenizer.bos());
+  const bool adds_bos = !around.empty() && tokenizer.bos() && around.front() == *tokenizer.bos();
   if (adds_bos) around.erase(around.begin());
-  const bool adds_eos = take(tokenizer.eos() && around.back() == *tokenizer.eos());
+  const bool adds_eos = !around.empty() && tokenizer.eos() && around.back() == *tokenizer.eos();
   if (adds_eos) around.pop_back();
   if (!around.empty()) {
     fail(ErrorCode::kUnsupported, where, "'{}' is put around every text; GGUF knows only BOS and EOS there",

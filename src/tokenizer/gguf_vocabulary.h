@@ -38,19 +38,29 @@ struct GgufVocabulary {
   std::string model_name;     // `general.name`: in a "phi-3", special tokens take the spaces behind them along
 };
 
-/// A tokenizer that gives the ids that llama.cpp gives. Throws kFormat (lists of different lengths, a merge of unknown
-/// tokens, ids outside the vocabulary, an empty vocabulary), kUnsupported (another `model` or `pre`: named, with what
+/// A tokenizer that gives the ids that llama.cpp gives, special tokens that overlap in a text with others of the same
+/// length aside; bytes that are no UTF-8 stay what they are, where llama.cpp's BPE puts U+FFFD. Throws kFormat (lists
+/// of different lengths, two equal tokens, a merge of unknown tokens, ids outside the vocabulary, an empty vocabulary),
+/// kMismatch (BOS or EOS is to be added, but there is none), kUnsupported (another `model` or `pre`: named, with what
 /// is known). `where` names the file.
 std::unique_ptr<Tokenizer> make_tokenizer(const GgufVocabulary& vocabulary, const std::string& where);
 
 /// The vocabulary of the tokenizer files of a folder, filled up to `size` tokens (the rows of the embedding) with
-/// unused ones, as llama.cpp's converter does it. Throws what open_tokenizer throws; kUnsupported for a tokenizer that
-/// GGUF cannot state (named: a pre-tokenizer that llama.cpp has no name for, a normalizer); kMismatch when the
+/// unused ones, as llama.cpp's converter does it: of tokenizer.model; where there is none, or tokenizer.json is
+/// byte-level, of tokenizer.json; or of vocab.json and merges.txt. Pieces that only a tokenizer.json holds get scores
+/// in the order of its merges. That make_tokenizer gives the folder's own ids is then tried out: on a text, and for
+/// pieces without a tokenizer.model on every token.
+/// GGUF states no NFC: where the tokenizer composes characters (Qwen, GPT-NeoX), a text that is not composed yet has
+/// other ids in llama.cpp. Nor does it state which spaces an added token takes along.
+/// Throws what open_tokenizer throws; kUnsupported for a tokenizer that GGUF cannot state (named: a pre-tokenizer that
+/// llama.cpp has no name for, another normalizer, another token than BOS and EOS around every text); kMismatch when the
 /// tokenizer has more tokens than `size`.
 GgufVocabulary gguf_vocabulary(const std::filesystem::path& folder, int64_t size);
 
 /// The files of a Hugging Face folder that say the same: tokenizer.json, tokenizer_config.json, and for pieces
-/// tokenizer.model (the protobuf of SentencePiece). Name -> bytes.
+/// tokenizer.model (the protobuf of SentencePiece; left out where its library would not read it: without an unknown
+/// piece, or with some of the 256 bytes only). Name -> bytes. open_tokenizer gives the same ids by them, but where a
+/// byte has no token, or a piece is made of characters that are none. Throws what make_tokenizer throws.
 std::map<std::string, std::string> tokenizer_files(const GgufVocabulary& vocabulary, const std::string& where);
 
 }  // namespace prunenet

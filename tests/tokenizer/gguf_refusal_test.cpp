@@ -4,6 +4,7 @@
 
 #include "support/support.h"
 #include "tokenizer/gguf_vocabularies.h"
+#include "tokenizer/random_text.h"
 
 namespace prunenet::test {
 namespace {
@@ -85,6 +86,53 @@ TEST(GgufRefusal, ATemplateThatIsNoText) {
   vocabulary.chat_template = "\xff";
   expect_error(ErrorCode::kFormat, {"model.gguf", "chat template"},
                [&] { (void)tokenizer_files(vocabulary, "model.gguf"); });
+}
+
+TEST(GgufRefusal, DamagedVocabulariesAreRefusedOrWork) {
+  std::mt19937 random(21);
+  size_t refused = 0, working = 0;
+  for (int i = 0; i < 400; ++i) {
+    GgufVocabulary vocabulary = i % 2 == 0 ? bytes_only() : byte_level_vocabulary();
+    const auto any = [&] { return random() % vocabulary.tokens.size(); };
+    for (size_t count = 1 + random() % 3; count > 0; --count) {
+      switch (random() % 6) {
+        case 0:
+          vocabulary.tokens[any()] = random_bytes(random, 5);
+          break;
+        case 1:
+          vocabulary.tokens[any()] = random_unicode(random, 8);
+          break;
+        case 2:
+          vocabulary.types.resize(vocabulary.tokens.size(), 1);
+          vocabulary.types[any()] = static_cast<int32_t>(random() % 8);
+          break;
+        case 3:
+          vocabulary.merges.push_back(vocabulary.tokens[any()] + " " + vocabulary.tokens[any()]);
+          break;
+        case 4:
+          vocabulary.eos = static_cast<TokenId>(random() % 300);
+          break;
+        default:
+          vocabulary.scores.resize(vocabulary.tokens.size());
+          vocabulary.scores[any()] = static_cast<float>(random() % 7);
+      }
+    }
+    try {
+      const auto tokenizer = make_tokenizer(vocabulary, "model.gguf");
+      for (int k = 0; k < 5; ++k) {
+        const auto ids = tokenizer->encode(random_words(random) + random_bytes(random, 9), {.parse_special = k == 0});
+        for (TokenId id : ids) EXPECT_LT(id, tokenizer->vocab_size());
+        (void)tokenizer->decode(ids, true);
+      }
+      EXPECT_FALSE(tokenizer_files(vocabulary, "model.gguf").empty());
+      ++working;
+    } catch (const Error& error) {
+      EXPECT_NE(error.code(), ErrorCode::kInternal) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 50u);
+  EXPECT_GT(working, 50u);
 }
 
 }  // namespace
