@@ -67,8 +67,9 @@ uint64_t gguf_alignment(const GgufMetadata& metadata, const std::string& where) 
     fail(ErrorCode::kFormat, where, "metadata key '{}' is {}, expected u32", kGgufAlignmentKey,
          gguf_type_name(value->type));
   }
-  if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
-    fail(ErrorCode::kFormat, where, "metadata key '{}' is {}, expected a power of two", kGgufAlignmentKey, alignment);
+  if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment > kGgufMaxAlignment) {
+    fail(ErrorCode::kFormat, where, "metadata key '{}' is {}, expected a power of two up to {}", kGgufAlignmentKey,
+         alignment, kGgufMaxAlignment);
   }
   return alignment;
 }

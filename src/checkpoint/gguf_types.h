@@ -15,6 +15,8 @@ namespace prunenet {
 inline constexpr std::string_view kGgufMagic = "GGUF";
 /// Where tensors begin in a file that does not say: at multiples of so many bytes.
 inline constexpr uint64_t kGgufDefaultAlignment = 32;
+/// The largest alignment that is read or written: ggml allows any power of two, but padding must stay small.
+inline constexpr uint64_t kGgufMaxAlignment = 1u << 20;
 inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
 /// Dimensions of a tensor, at most.
 inline constexpr uint32_t kGgufMaxDimensions = 4;
@@ -24,7 +26,8 @@ std::optional<Dtype> dtype_from_gguf(uint32_t number);
 /// The name ggml gives that number ("IQ2_XS"), or "type 77".
 std::string gguf_tensor_type_name(uint32_t number);
 
-/// The alignment that the metadata state. Throws kFormat unless it is a u32 and a power of two.
+/// The alignment that the metadata state. Throws kFormat unless it is a u32 and a power of two up to
+/// kGgufMaxAlignment.
 uint64_t gguf_alignment(const GgufMetadata& metadata, const std::string& where);
 
 }  // namespace prunenet

@@ -170,7 +170,7 @@ TEST(GgufHeader, LengthsOfTextsBeyondTheFileAreRefused) {
 }
 
 TEST(GgufHeader, AlignmentMustBeAPowerOfTwoAndAU32) {
-  for (const uint32_t value : {0u, 3u, 48u, 0xffffffffu}) {
+  for (const uint32_t value : {0u, 3u, 48u, 0xffffffffu, 1u << 21, 0x80000000u}) {
     expect_refused(ErrorCode::kFormat, {"general.alignment", std::to_string(value), "power of two"},
                    gguf_file({alignment(value)}, {gguf_tensor("w", {1}, kF32, 0)}, "1234"));
   }
@@ -179,7 +179,7 @@ TEST(GgufHeader, AlignmentMustBeAPowerOfTwoAndAU32) {
   expect_refused(ErrorCode::kFormat, {"general.alignment", "string"},
                  gguf_file({gguf_item("general.alignment", kStringType, gguf_text("32"))}, {}));
   expect_refused(ErrorCode::kFormat, {"truncated"},
-                 gguf_file({alignment(0x80000000u)}, {gguf_tensor("w", {1}, kF32, 0)}, "1234"));
+                 gguf_file({alignment(1u << 20)}, {gguf_tensor("w", {1}, kF32, 0)}, "1234"));
 }
 
 TEST(GgufHeader, KeysAndTensorsMustBeThereOnceAndHaveNames) {

@@ -163,7 +163,7 @@ TEST(GgufWriter, TakesTensorsInPiecesOfAnySize) {
 }
 
 TEST(GgufWriter, KeepsToTheStatedAlignment) {
-  for (const uint32_t alignment : {1u, 8u, 64u, 8192u}) {
+  for (const uint32_t alignment : {1u, 8u, 64u, 8192u, 1u << 20}) {
     const TemporaryFolder folder;
     GgufMetadata metadata;
     metadata.set("general.alignment", GgufValue::of_u32(alignment));
@@ -195,7 +195,7 @@ TEST(GgufWriter, RefusesWhatTheFormatCannotHoldBeforeAnythingIsWritten) {
   refuse(ErrorCode::kFormat, {"0 bytes"}, {{"", Dtype::kF32, {1}}});
   refuse(ErrorCode::kFormat, {"two tensors", "'w'"}, {{"w", Dtype::kF32, {1}}, {"w", Dtype::kF32, {1}}});
   GgufMetadata metadata;
-  for (const uint32_t alignment : {0u, 3u, 48u}) {
+  for (const uint32_t alignment : {0u, 3u, 48u, 1u << 21, 0x80000000u}) {
     metadata.set("general.alignment", GgufValue::of_u32(alignment));
     refuse(ErrorCode::kFormat, {"general.alignment"}, {}, metadata);
   }
