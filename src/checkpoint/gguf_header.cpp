@@ -1,5 +1,5 @@
 // Parsing and validating the header of a GGUF file: a cursor over the mapped bytes that never believes a length before
-// it has been held against what is left of the file.
+// it has been held against what is left of the file, and of the memory that a header may take.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -19,6 +19,10 @@ constexpr uint64_t kLeastItemBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kLeastTensorBytes = 8 + 1 + 4 + 4 + 8;
 constexpr uint64_t kLeastTextBytes = 8;       // the length of an empty one
 constexpr uint64_t kLeastArrayBytes = 4 + 8;  // type and length of an empty one
+// What holds a key beside the key itself and its value: an entry of the index.
+constexpr uint64_t kKeyMemoryBytes = sizeof(GgufMetadata::Item) + 64;
+constexpr uint64_t kTensorMemoryBytes = sizeof(StoredTensor) + 64;
+constexpr uint64_t kNumberMemoryBytes = 8;  // of an array, as a number of 64 bits
 
 class Cursor {
  public:
@@ -35,12 +39,17 @@ class Cursor {
     return value;
   }
 
-  std::string text(std::string_view what) {
+  std::string text(std::string_view what, uint64_t limit = kMaxGgufTextBytes) {
     const auto length = word<uint64_t>(what);
     if (length > left()) {
       fail(ErrorCode::kFormat, where_, "{} states a length of {} bytes at byte {}, but only {} follow", what, length,
            at_ - 8, left());
     }
+    if (length > limit) {
+      fail(ErrorCode::kFormat, where_, "{} states a length of {} bytes at byte {}, at most {} are read", what, length,
+           at_ - 8, limit);
+    }
+    charge(1, length, what);
     const auto bytes = take(length, what);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
@@ -62,12 +71,22 @@ class Cursor {
          left());
   }
 
+  /// Before memory is taken: `count` things of `each` bytes.
+  void charge(uint64_t count, uint64_t each, std::string_view what) {
+    if (each > 0 && count > memory_left_ / each) {
+      fail(ErrorCode::kFormat, where_, "{} takes the header beyond the {} bytes of memory that one may take", what,
+           kMaxGgufHeaderBytes);
+    }
+    memory_left_ -= count * each;
+  }
+
   const std::string& where() const { return where_; }
 
  private:
   std::span<const std::byte> file_;
   const std::string& where_;
   uint64_t at_ = 0;
+  uint64_t memory_left_ = kMaxGgufHeaderBytes;
 };
 
 uint32_t read_version(Cursor& cursor) {
@@ -107,23 +126,31 @@ std::string read_numbers(Cursor& cursor, GgufType type, uint64_t count, const st
   return stored;
 }
 
+std::string key_named(const std::string& key) {
+  return fmt::format("metadata key '{}'", key);
+}
+
 GgufValue read_array(Cursor& cursor, const std::string& key, int depth) {
   if (depth > kMaxArrayDepth) {
     fail(ErrorCode::kFormat, cursor.where(), "metadata key '{}' nests arrays deeper than {}", key, kMaxArrayDepth);
   }
   GgufValue value{.type = GgufType::kArray, .element = read_type(cursor, key)};
   const auto count = cursor.word<uint64_t>("the length of an array");
-  const auto what = fmt::format("elements of the array '{}'", key);
+  const auto what = fmt::format("elements of the array '{}'", key), owner = key_named(key);
   if (value.element == GgufType::kString) {
     cursor.require_room(count, kLeastTextBytes, what);
+    cursor.charge(count, sizeof(std::string), owner);
+    const auto text = fmt::format("a string of {}", owner);
     value.texts.reserve(count);
-    for (uint64_t i = 0; i < count; ++i) value.texts.push_back(cursor.text("a string of an array"));
+    for (uint64_t i = 0; i < count; ++i) value.texts.push_back(cursor.text(text));
   } else if (value.element == GgufType::kArray) {
     cursor.require_room(count, kLeastArrayBytes, what);
+    cursor.charge(count, sizeof(GgufValue), owner);
     value.arrays.reserve(count);
     for (uint64_t i = 0; i < count; ++i) value.arrays.push_back(read_array(cursor, key, depth + 1));
   } else {
     cursor.require_room(count, gguf_type_size_bytes(value.element), what);
+    cursor.charge(count, kNumberMemoryBytes, owner);
     value.packed = read_numbers(cursor, value.element, count, key);
   }
   return value;
@@ -132,14 +159,17 @@ GgufValue read_array(Cursor& cursor, const std::string& key, int depth) {
 GgufValue read_value(Cursor& cursor, const std::string& key) {
   const GgufType type = read_type(cursor, key);
   if (type == GgufType::kArray) return read_array(cursor, key, 1);
-  if (type == GgufType::kString) return GgufValue::of_text(cursor.text("a metadata string"));
+  if (type == GgufType::kString) {
+    return GgufValue::of_text(cursor.text(fmt::format("the string of {}", key_named(key))));
+  }
   return {.type = type, .bytes = read_numbers(cursor, type, 1, key)};
 }
 
 void read_metadata(Cursor& cursor, uint64_t count, GgufMetadata& metadata) {
   cursor.require_room(count, kLeastItemBytes, "metadata keys");
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string key = cursor.text("a metadata key");
+    const std::string key = cursor.text("a metadata key", kMaxGgufNameBytes);
+    cursor.charge(1, kKeyMemoryBytes + key.size(), key_named(key));  // the key is in the index as well
     if (key.empty()) fail(ErrorCode::kFormat, cursor.where(), "metadata key {} is empty", i);
     if (metadata.has(key)) fail(ErrorCode::kFormat, cursor.where(), "metadata key '{}' stands twice", key);
     metadata.set(key, read_value(cursor, key));
@@ -169,7 +199,7 @@ std::vector<int64_t> read_shape(Cursor& cursor, const std::string& name) {
 StoredTensor read_tensor(Cursor& cursor) {
   StoredTensor tensor;
   TensorSpec& spec = tensor.spec;
-  spec.name = cursor.text("a tensor's name");
+  spec.name = cursor.text("a tensor's name", kMaxGgufNameBytes);
   if (spec.name.empty()) fail(ErrorCode::kFormat, cursor.where(), "a tensor has no name");
   spec.shape = read_shape(cursor, spec.name);
   const auto number = cursor.word<uint32_t>("a tensor's type");
@@ -197,6 +227,9 @@ StoredTensor read_tensor(Cursor& cursor) {
 
 void read_tensors(Cursor& cursor, uint64_t count, std::vector<StoredTensor>& tensors) {
   cursor.require_room(count, kLeastTensorBytes, "tensors");
+  // Beside its name: what describes a tensor, its extents, and its name once more in the set.
+  cursor.charge(count, kTensorMemoryBytes, fmt::format("a table of {} tensors", count));
+  tensors.reserve(count);
   std::unordered_set<std::string> names;
   for (uint64_t i = 0; i < count; ++i) {
     tensors.push_back(read_tensor(cursor));

@@ -87,6 +87,10 @@ std::string format_gguf_header(const GgufMetadata& metadata, std::span<const Ten
   put<uint64_t>(text, metadata.items().size());
   for (const auto& [key, value] : metadata.items()) {
     if (key.empty()) fail(ErrorCode::kFormat, where, "a metadata key is empty");
+    if (key.size() > kMaxGgufNameBytes) {
+      fail(ErrorCode::kFormat, where, "a metadata key has {} bytes, at most {} are allowed in GGUF: '{}'", key.size(),
+           kMaxGgufNameBytes, key);
+    }
     put_text(text, key);
     put_value(text, value);
   }

@@ -17,7 +17,8 @@ namespace prunenet {
 /// The bytes in front of the data: magic, metadata in their order, and the table of `tensors`, which lie in this order,
 /// each aligned as general.alignment says (32 where it is absent). `where` names the file. Throws kUnsupported for a
 /// type that GGUF does not have, kFormat for more than 4 dimensions, rows that are no whole blocks, a name that is
-/// empty, of more than 63 bytes, or there twice, a key that is empty, an alignment that is none.
+/// empty, of more than 63 bytes, or there twice, a key that is empty or of more than kMaxGgufNameBytes, an alignment
+/// that is no power of two up to kGgufMaxAlignment.
 std::string format_gguf_header(const GgufMetadata& metadata, std::span<const TensorSpec> tensors,
                                const std::string& where);
 
