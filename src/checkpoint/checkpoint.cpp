@@ -33,17 +33,26 @@ bool is_weights_file(const std::string& name) {
          name.ends_with(".bin.index.json");
 }
 
+// The names in a folder, sorted.
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::error_code error;
+  std::vector<std::string> names;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) fail(ErrorCode::kIo, folder.string(), "cannot list the folder: {}", error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 // A folder whose weights are in a GGUF file only: the file itself is what can be opened.
 void refuse_gguf_inside(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".gguf") names.push_back(entry.path().filename().string());
+  for (const std::string& name : names_in(folder)) {
+    if (fs::path(name).extension() != ".gguf") continue;
+    fail(ErrorCode::kUnsupported, folder.string(),
+         "has no safetensors, its weights are in '{}'; give that file itself: {}", name, (folder / name).string());
   }
-  if (names.empty()) return;
-  fail(ErrorCode::kUnsupported, folder.string(),
-       "has no safetensors, its weights are in '{}'; give that file itself: {}",
-       *std::min_element(names.begin(), names.end()),
-       (folder / *std::min_element(names.begin(), names.end())).string());
 }
 
 std::vector<std::string> shard_names(const fs::path& folder, std::map<std::string, std::string>& weight_map) {
@@ -59,8 +68,7 @@ std::vector<std::string> shard_names(const fs::path& folder, std::map<std::strin
   }
   if (single) return {std::string(kSingleFile)};
   refuse_gguf_inside(folder);
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  for (const std::string& name : names_in(folder)) {
     if (ends_with_any(name, kOtherWeights)) {
       fail(ErrorCode::kUnsupported, folder.string(),
            "its weights are in '{}'; only safetensors are read (transformers writes them with save_pretrained)", name);
@@ -207,11 +215,8 @@ bool Checkpoint::is_shard(const std::string& name) const {
 Checkpoint::SideFiles Checkpoint::side_files() const {
   SideFiles files;
   if (gguf_) return files;
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
   std::error_code error;
-  for (const std::string& name : names) {
+  for (const std::string& name : names_in(folder_)) {
     if (name == "config.json" || name == "prunenet.json" || name == kIndexFile || is_shard(name)) continue;
     if (name.starts_with('.') || is_weights_file(name) || ends_with_any(name, kOtherWeights) ||
         !fs::is_regular_file(folder_ / name, error)) {

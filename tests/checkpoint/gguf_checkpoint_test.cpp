@@ -1,4 +1,6 @@
 // A GGUF file as a checkpoint: what the rooms above see of it, and what is refused with a word on what to do.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/hash.h"
@@ -133,6 +135,39 @@ TEST(GgufCheckpoint, AFileThatIsNoneIsToldWhatIsExpected) {
   EXPECT_FALSE(is_gguf_file(folder.path()));
   EXPECT_FALSE(is_gguf_file(folder / "short.gguf"));
   EXPECT_TRUE(is_gguf_file(folder / "cut.gguf"));
+}
+
+// A file or folder that nobody may read while this lives; afterwards it can be removed.
+class Unreadable {
+ public:
+  explicit Unreadable(fs::path path) : path_(std::move(path)) { fs::permissions(path_, fs::perms::none); }
+  ~Unreadable() {
+    std::error_code ignored;
+    fs::permissions(path_, fs::perms::owner_all, ignored);
+  }
+  Unreadable(const Unreadable&) = delete;
+  Unreadable& operator=(const Unreadable&) = delete;
+
+ private:
+  fs::path path_;
+};
+
+TEST(GgufCheckpoint, AFileThatMayNotBeReadSaysSo) {
+  if (::geteuid() == 0) GTEST_SKIP() << "permissions do not bind root";
+  const TemporaryFolder folder;
+  write_small(folder / "small.gguf");
+  const Unreadable file(folder / "small.gguf");
+  expect_error(ErrorCode::kIo, {"small.gguf", "cannot open", "Permission denied"},
+               [&] { Checkpoint{folder / "small.gguf"}; });
+  expect_error(ErrorCode::kIo, {"small.gguf", "Permission denied"}, [&] { is_gguf_file(folder / "small.gguf"); });
+}
+
+TEST(GgufCheckpoint, AFolderThatMayNotBeListedSaysSo) {
+  if (::geteuid() == 0) GTEST_SKIP() << "permissions do not bind root";
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "model");
+  const Unreadable locked(folder / "model");
+  expect_error(ErrorCode::kIo, {"model", "cannot list", "Permission denied"}, [&] { Checkpoint{folder / "model"}; });
 }
 
 TEST(GgufCheckpoint, OnePartOfASplitModelSaysToMerge) {
