@@ -32,7 +32,8 @@ void OutputFile::check_target(bool overwrite) {
   require_replaceable();
 }
 
-// --force deletes what it replaces. It may do so only to a file that looks like what this program writes.
+// --force deletes what it replaces. It may do so only to a file of the kind that is being written, as the caller tells
+// it; of GGUF that is any GGUF file, whoever wrote it.
 void OutputFile::require_replaceable() const {
   std::error_code error;
   if (!fs::is_regular_file(fs::symlink_status(target_, error))) {

@@ -13,7 +13,8 @@ namespace prunenet {
 
 class OutputFile {
  public:
-  /// Says of a file that exists whether it is one that may be replaced.
+  /// Says of a file that exists whether it is one that may be replaced: of the kind that is being written. It need not
+  /// tell who wrote it: any GGUF file may be replaced by another.
   using IsOurs = std::function<bool(const std::filesystem::path&)>;
 
   /// Prepares `target`. Throws kExists when it exists and `overwrite` is false, when it is no regular file or not one

@@ -1,6 +1,7 @@
 // Blocks of quantised numbers as the ggml project defines them: some elements that share scales, in a fixed number of
 // bytes. dtype.h is the door for those who want numbers; here are the layouts.
 //
+// clang-format off
 //   type  elements  bytes  layout (f16 little-endian)                                value of an element
 //   Q4_0      32      18   d f16, 16 bytes of nibbles                                (q - 8) d
 //   Q4_1      32      20   d f16, m f16, 16 bytes of nibbles                         q d + m
@@ -8,9 +9,11 @@
 //   Q5_1      32      24   d f16, m f16, 32 fifth bits, 16 bytes of nibbles          q d + m
 //   Q8_0      32      34   d f16, 32 bytes                                           q d
 //   Q4_K     256     144   d f16, m f16, 8 scales and 8 minima of 6 bits, nibbles    (d scale) q - m min
-//   Q5_K     256     176   d f16, m f16, 8 scales and 8 minima of 6 bits, 256 fifth bits, nibbles   likewise
-//   Q6_K     256     210   128 bytes of low nibbles, 64 of upper two bits, 16 scales of 8 bits, d f16   (d scale) (q -
-//   32)
+//   Q5_K     256     176   d f16, m f16, 8 scales and 8 minima of 6 bits,
+//                          32 bytes of fifth bits, nibbles                           (d scale) q - m min
+//   Q6_K     256     210   128 bytes of low nibbles, 64 of upper two bits,
+//                          16 scales of 8 bits, d f16                                (d scale) (q - 32)
+// clang-format on
 #pragma once
 
 #include <cstddef>
