@@ -13,13 +13,14 @@ namespace {
 
 constexpr int64_t kMostUnits = 65535;  // of a layer in the knapsack's table
 
-// Of a matrix whose columns go: those that are chosen fill no blocks.
-Dtype scattered_dtype(Dtype stored) {
-  return replacement_dtype(stored, dtype_block_elements(Dtype::kQ8_0));
+// Of a matrix whose columns go: those that are chosen fill no blocks, and their number is a multiple of this.
+Dtype scattered_dtype(Dtype stored, int64_t width_multiple) {
+  return replacement_dtype(stored, width_multiple);
 }
 
 // What one neuron of a layer costs.
-int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit) {
+int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, BudgetUnit unit,
+                     int64_t width_multiple) {
   double price = 0;  // a column of a quantised matrix is a part of a block
   for (const CoupledMember& member : model.layers[static_cast<size_t>(layer)].ffn.neurons.members) {
     const TensorSpec& spec = checkpoint.at(member.tensor).stored.spec;
@@ -32,7 +33,7 @@ int64_t neuron_price(const Checkpoint& checkpoint, const ModelDescription& model
         break;
       case BudgetUnit::kBytes: {
         const bool columns = static_cast<size_t>(member.axis) + 1 == spec.shape.size();
-        const Dtype dtype = columns ? scattered_dtype(spec.dtype) : spec.dtype;
+        const Dtype dtype = columns ? scattered_dtype(spec.dtype, width_multiple) : spec.dtype;
         price += static_cast<double>(elements) * static_cast<double>(dtype_block_bytes(dtype)) /
                  static_cast<double>(dtype_block_elements(dtype));
         break;
@@ -125,7 +126,7 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     const Moments moments = source->moments(layer, Site::kFfn).inputs;
     const Elimination elimination = eliminate_site(pruner.checkpoint(), model, layer, Site::kFfn, moments,
                                                    sensitivities, std::min(multiple, width), pruner.shrink_options());
-    const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit);
+    const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit, multiple);
     const double energy = elimination.energy > 0 ? elimination.energy : 1;
     LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
     if (probe) {

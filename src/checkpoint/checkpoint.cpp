@@ -217,7 +217,8 @@ Checkpoint::SideFiles Checkpoint::side_files() const {
   if (gguf_) return files;
   std::error_code error;
   for (const std::string& name : names_in(folder_)) {
-    if (name == "config.json" || name == "prunenet.json" || name == kIndexFile || is_shard(name)) continue;
+    if (name == "config.json" || name == "prunenet.json" || name == "mask.json" || name == kIndexFile || is_shard(name))
+      continue;
     if (name.starts_with('.') || is_weights_file(name) || ends_with_any(name, kOtherWeights) ||
         !fs::is_regular_file(folder_ / name, error)) {
       files.left_out.push_back(name);

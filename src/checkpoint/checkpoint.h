@@ -71,7 +71,8 @@ class Checkpoint {
     std::vector<SideFile> copied;       // tokenizer, generation settings, licence, code ...
     std::vector<std::string> left_out;  // other weights, sub-folders, hidden files
   };
-  /// Everything in the folder but config.json, the safetensors files and their index; nothing for a GGUF file. Throws
+  /// Everything in the folder but config.json, the safetensors files and their index, and what an earlier cut noted
+  /// (prunenet.json, mask.json); nothing for a GGUF file. Throws
   /// kFormat for a symlink that leaves the folder.
   SideFiles side_files() const;
 

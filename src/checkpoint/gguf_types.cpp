@@ -1,6 +1,8 @@
 // The numbers of tensor types, as ggml gives them; the alignment.
 #include "checkpoint/gguf_types.h"
 
+#include <algorithm>
+#include <map>
 #include <array>
 #include <string_view>
 #include <utility>
@@ -72,6 +74,46 @@ uint64_t gguf_alignment(const GgufMetadata& metadata, const std::string& where) 
          alignment, kGgufMaxAlignment);
   }
   return alignment;
+}
+
+std::optional<Dtype> gguf_main_dtype(const std::vector<TensorSpec>& tensors) {
+  std::map<Dtype, int64_t> elements;
+  for (const TensorSpec& tensor : tensors) {
+    if (tensor.shape.size() >= 2) elements[tensor.dtype] += tensor.num_elements();
+  }
+  if (elements.empty()) return std::nullopt;
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most->first;
+}
+
+std::optional<uint32_t> gguf_file_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kF32:
+      return 0;
+    case Dtype::kF16:
+      return 1;
+    case Dtype::kQ4_0:
+      return 2;
+    case Dtype::kQ4_1:
+      return 3;
+    case Dtype::kQ8_0:
+      return 7;
+    case Dtype::kQ5_0:
+      return 8;
+    case Dtype::kQ5_1:
+      return 9;
+    case Dtype::kQ4K:
+      return 14;
+    case Dtype::kQ5K:
+      return 16;
+    case Dtype::kQ6K:
+      return 18;
+    case Dtype::kBf16:
+      return 32;
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace prunenet

@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/dtype.h"
 #include "checkpoint/gguf_metadata.h"
+#include "checkpoint/safetensors.h"
 
 namespace prunenet {
 
@@ -25,6 +27,11 @@ inline constexpr uint32_t kGgufMaxDimensions = 4;
 std::optional<Dtype> dtype_from_gguf(uint32_t number);
 /// The name ggml gives that number ("IQ2_XS"), or "type 77".
 std::string gguf_tensor_type_name(uint32_t number);
+
+/// The type in which most numbers of the matrices are stored; nothing where there is no matrix.
+std::optional<Dtype> gguf_main_dtype(const std::vector<TensorSpec>& tensors);
+/// The number of `general.file_type` for a file of mostly that type; nothing for types that have none.
+std::optional<uint32_t> gguf_file_type(Dtype dtype);
 
 /// The alignment that the metadata state. Throws kFormat unless it is a u32 and a power of two up to
 /// kGgufMaxAlignment.

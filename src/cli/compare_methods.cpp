@@ -182,6 +182,7 @@ class MethodComparison {
     static_cast<EngineVerbOptions&>(prune) = options_;
     prune.output = (work_.path() / method.name).string();
     if (open_.checkpoint.gguf() != nullptr) prune.output += ".gguf";
+    prune.self.from_gguf = open_.checkpoint.gguf() != nullptr;
     prune.self.to_gguf = open_.checkpoint.gguf() != nullptr;
     prune.selection.method = method.method;
     prune.selection.width_multiple = options_.width_multiple;

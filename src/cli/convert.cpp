@@ -11,6 +11,7 @@
 #include "cli/verb.h"
 #include "convert/to_folder.h"
 #include "convert/to_gguf.h"
+#include "slice/slice.h"
 
 namespace prunenet::cli {
 namespace {
@@ -37,11 +38,16 @@ std::vector<std::string> types_of(const std::vector<ConvertedTensor>& tensors) {
   return names;
 }
 
-std::string former_artefact(const OpenModel& open) {
-  const std::filesystem::path path = open.checkpoint.folder() / "prunenet.json";
-  std::error_code error;
-  if (open.checkpoint.gguf() != nullptr || !std::filesystem::is_regular_file(path, error)) return {};
-  return read_text_file(resolve_inside(open.checkpoint.folder(), "prunenet.json"), uint64_t{1} << 30);
+// What an earlier prune noted beside the weights, as keys of the file.
+std::map<std::string, std::string> former_artefacts(const OpenModel& open) {
+  std::map<std::string, std::string> keys;
+  if (open.checkpoint.gguf() != nullptr) return keys;
+  for (const char* name : {"prunenet.json", "mask.json"}) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(open.checkpoint.folder() / name, error)) continue;
+    keys[metadata_key(name)] = read_text_file(resolve_inside(open.checkpoint.folder(), name), uint64_t{1} << 30);
+  }
+  return keys;
 }
 
 Converted convert_model(const ConvertOptions& options, const OpenModel& open, Progress& progress) {
@@ -57,7 +63,7 @@ Converted convert_model(const ConvertOptions& options, const OpenModel& open, Pr
     to.type = type;
     to.vocabulary = !options.no_vocabulary;
     to.name = options.name;
-    to.prunenet_json = former_artefact(open);
+    to.extra = former_artefacts(open);
     const GgufPlan plan = plan_gguf(open.checkpoint, open.model, to);
     say(plan.notes);
     result.bytes = write_gguf(open.checkpoint, plan, options.output, options.force, progress);
@@ -104,11 +110,11 @@ void add_convert(CLI::App& program, Action& action) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* verb = program.add_subcommand("convert", "Write a model as a GGUF file for llama.cpp, or a GGUF file as a Hugging Face folder");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
-  verb->add_option("-o,--output", options->output, "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder")->required();
-  verb->add_option("--type", options->type, "Type of the matrices; as they are stored when not given (quantised ones become f16 in a folder)")
-      ->transform(gguf_type_names());
+  verb->add_option("-o,--output", options->output, "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder (of GGUF files, those of the llama architecture become one)")->required();
+  verb->add_option("--type", options->type, "Type of the matrices (in a folder, of all tensors); as they are stored when not given (quantised ones become f16 in a folder). Vectors of a GGUF file are f32")
+      ->check(gguf_type_names());
   verb->add_option("--name", options->name, "general.name of the GGUF file; the folder's name when not given");
-  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Write a GGUF file without the tokenizer: llama.cpp then takes token ids only");
+  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Write a GGUF file without a tokenizer: llama.cpp then takes token ids only");
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file of a folder, in GB (10^9 bytes)")
       ->capture_default_str()
       ->check(positive_number());
@@ -123,6 +129,8 @@ void add_convert(CLI::App& program, Action& action) {
       refuse_said(*verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
     } else {
       refuse_said(*verb, {"--name", "--no-vocabulary"}, "is for GGUF files; name the output *.gguf");
+      if (CLI::detail::to_lower(options->type) == "q8_0")
+        fail(ErrorCode::kBadOption, "--type", "q8_0 is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16");
     }
     action = [options] { convert(*options); };
   });

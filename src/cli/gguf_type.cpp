@@ -22,7 +22,8 @@ CLI::Validator gguf_type_names() {
   return CLI::IsMember(names, CLI::ignore_case);
 }
 
-Dtype gguf_type(const std::string& name) {
+Dtype gguf_type(const std::string& spelled) {
+  const std::string name = CLI::detail::to_lower(spelled);
   for (const auto& [known, type] : kTypes) {
     if (name == known) return type;
   }

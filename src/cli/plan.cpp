@@ -78,6 +78,7 @@ void add_plan(CLI::App& program, Action& action) {
   add_engine_choices(*verb, *options);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
   verb->callback([options, &action] {
+    options->self.from_gguf = is_gguf_name(options->model);
     options->self.to_gguf = is_gguf_name(options->output) || is_gguf_name(options->model);
     check_self_options(*options->selection.verb, options->self, options->is_self());
     if (options->self.ratio_total)

@@ -8,6 +8,7 @@
 #include "base/system.h"
 #include "base/version.h"
 #include "cli/format.h"
+#include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
 #include "cli/prune_model.h"
 #include "cli/self_output.h"
@@ -154,7 +155,8 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   verb->add_option("-o,--output", options->output, "Folder to write, or GGUF file (a name that ends with .gguf); must not exist")->required();
   verb->add_option("--type", options->type, "Of a GGUF output from a folder: type of the matrices; as they are stored when not given")
-      ->transform(gguf_type_names());
+      ->check(gguf_type_names());
+  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Of a GGUF output from a folder: write no tokenizer; llama.cpp then takes token ids only");
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);
@@ -177,7 +179,17 @@ void add_prune(CLI::App& program, Action& action) {
   verb->callback([options, verb, &action] {
     const bool is_self = options->is_self();
     options->self.to_gguf = is_gguf_name(options->output);
+    const bool from_gguf = options->self.from_gguf = is_gguf_name(options->model);
     if (options->self.to_gguf) refuse_said(*verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
+    if (!options->self.to_gguf) refuse_said(*verb, {"--type", "--no-vocabulary"}, "is of GGUF outputs: name the output *.gguf");
+    if (from_gguf) {
+      refuse_said(*verb, {"--type", "--no-vocabulary"},
+                  "does not go with a GGUF file, which stays what it is where it can: prunenet convert changes the result");
+    }
+    if (from_gguf && !options->self.to_gguf) {
+      fail(ErrorCode::kBadOption, "--output",
+           "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
+    }
     options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
     check_self_options(*options->selection.verb, options->self, is_self);
     const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);

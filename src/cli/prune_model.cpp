@@ -10,11 +10,10 @@
 #include "base/output_folder.h"
 #include "base/version.h"
 #include "cli/format.h"
+#include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
-#include "convert/architecture.h"
-#include "convert/to_gguf.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -149,86 +148,19 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
       self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;
   if (needs_engine(self) && !begins && (measures || self.ratio_total)) {
     fail(ErrorCode::kBadOption, "--check",
-         "measures on own text (as --ratio-total does), which begins with bos_token_id or eos_token_id of config.json, "
-         "and it states neither: "
-         "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian");
+         "measures on own text (as --ratio-total does), which begins with BOS or EOS, and {} states neither: "
+         "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian",
+         open.checkpoint.config_where());
   }
-}
-
-// The folder on the way to a GGUF file: beside it, under a name that the next run recognises and replaces, and gone with
-// this object.
-class PassingFolder {
- public:
-  explicit PassingFolder(const std::filesystem::path& output)
-      : path_(output.parent_path() / ("." + output.filename().string() + ".prunenet-folder")) {}
-  ~PassingFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  PassingFolder(const PassingFolder&) = delete;
-  PassingFolder& operator=(const PassingFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
-  return is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
-}
-
-ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
-  ToGgufOptions to;
-  if (!options.type.empty()) to.type = gguf_type(options.type);
-  to.name = open.name();
-  return to;
-}
-
-// The cut, then the conversion.
-void write_as_gguf(const PruneOptions& options, const OpenModel& open, const SlicePlan& plan, SliceOptions slice,
-                   Outcome& outcome, Progress& progress) {
-  const PassingFolder folder(resolved_path(options.output));
-  slice.overwrite = true;
-  write_slice(open.checkpoint, plan, folder.path(), slice, progress);
-  const OpenModel cut(folder.path().string());
-  ToGgufOptions to = gguf_options(options, open);
-  to.prunenet_json = slice.extra_files.at("prunenet.json");
-  const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
-  for (const std::string& note : gguf.notes) progress.note(note);
-  outcome.file_bytes = write_gguf(cut.checkpoint, gguf, options.output, options.force, progress);
-  outcome.sizes.after.bytes = 0;
-  for (const ConvertedTensor& tensor : gguf.tensors)
-    outcome.sizes.after.bytes += static_cast<int64_t>(tensor.spec.size_bytes());
-  outcome.uniform = true;  // llama.cpp loads it, as deci where layers differ
 }
 
 }  // namespace
 
-void require_prune_possible(const PruneOptions& options, const OpenModel& open) {
-  const bool to_gguf = is_gguf_name(options.output), from_gguf = open.checkpoint.gguf() != nullptr;
-  if (from_gguf && !to_gguf) {
-    fail(ErrorCode::kBadOption, options.output, "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
-  }
-  if (!options.type.empty() && !to_gguf) fail(ErrorCode::kBadOption, "--type", "is of GGUF outputs: name the output *.gguf");
-  if (!options.type.empty() && from_gguf) {
-    fail(ErrorCode::kBadOption, "--type", "does not go with a GGUF file, whose types stay where they can: prunenet convert changes the type of the result");
-  }
-  if (!goes_through_folder(options, open)) {
-    require_output_possible(open.checkpoint, options.output, options.force);
-    return;
-  }
-  require_gguf_possible(open.checkpoint, options.output, options.force);
-  const bool cuts_heads = options.is_self() && (options.self.heads > 0 || options.self.ratio_total);
-  if (cuts_heads && !gguf_heads_may_be_cut(open.model.family)) {
-    fail(ErrorCode::kUnsupported, options.self.heads > 0 ? "--heads" : "--ratio-total",
-         "cuts heads, and llama.cpp wants heads x head size to be the hidden size in '{}' models: choose --ratio", open.model.family);
-  }
-  plan_gguf(open.checkpoint, open.model, gguf_options(options, open));  // throws for what llama.cpp does not know
-}
-
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
   require_self_possible(options, open);
   Outcome outcome;
+  std::optional<GgufOutput> gguf;  // held from before the work on: no other run writes the same file
+  if (goes_through_folder(options, open)) gguf.emplace(options, open);
   RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
   choose(options, open, spectra, outcome, progress);
   if (options.uses_policy() || !options.report.empty()) {
@@ -247,7 +179,7 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
   slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
   if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
-  if (!goes_through_folder(options, open)) {  // else they speak of a folder that goes again
+  if (!gguf) {  // else they speak of a folder that goes again
     for (const std::string& note : plan.notes) progress.note(note);
   }
   const bool to_gguf = is_gguf_name(options.output);
@@ -260,8 +192,8 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   for (const std::string& name : outcome.not_copied) {
     progress.note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
   }
-  if (goes_through_folder(options, open)) {
-    write_as_gguf(options, open, plan, slice, outcome, progress);
+  if (gguf) {
+    gguf->write(plan, std::move(slice), outcome, progress);
   } else {
     outcome.file_bytes = write_slice(open.checkpoint, plan, options.output, slice, progress);
   }

@@ -13,6 +13,7 @@ namespace prunenet::cli {
 
 struct PruneOptions : EngineVerbOptions {
   std::string model, output, report, type;  // type: of the matrices of a GGUF output
+  bool no_vocabulary = false;               // likewise without the tokenizer
   bool force = false;
   double max_shard_gb = 5;
   SelectionOptions selection;
@@ -40,9 +41,6 @@ struct Outcome {
 /// Options as the artefact states them: what decides the result, in the words of the command line; neither threads nor
 /// paths, which do not.
 Json options_json(const PruneOptions& options, const OpenModel& open);
-
-/// What would otherwise fail after the work: throws where the output cannot be written, be it a folder or a GGUF file.
-void require_prune_possible(const PruneOptions& options, const OpenModel& open);
 
 /// Chooses, cuts, refits, and writes options.output. Computes spectra where a policy or a report asks for them.
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress);

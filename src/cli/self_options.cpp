@@ -89,7 +89,7 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   add("--neuron-steps", options.neuron_steps,
       "Gauss-Newton steps that refit gate, up and down of a layer together; 0: down alone. Unless said, 3 for models "
       "below "
-      "20 M parameters, 1 below 2 G, else 0; 0 for quantised matrices, and always where no text is run")
+      "20 M parameters, 1 below 2 G, else 0; 0 for gate and up in fewer than 8 bits, and always where no text is run")
       ->check(CLI::Range(int64_t{0}, int64_t{100}));
   add("--neuron-iterations", options.neuron_iterations, "Iterations of conjugate gradients in each of these steps")
       ->capture_default_str()

@@ -20,6 +20,7 @@ struct SelfVerbOptions {
   bool no_refit = false, pad = false;
   std::optional<bool> keep_output;
   bool to_gguf = false;     // the result is a GGUF file, where layers may differ otherwise than in config.json
+  bool from_gguf = false;   // and so is the source
   bool check_said = false;  // the result is to be measured even where nothing else runs the model
   int64_t own_text = 0;     // 0: by the size of the model
   int64_t tokens = 256, sensitivity_tokens = 65536, check = 32;

@@ -267,20 +267,27 @@ int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open
   return open.size().params < kSmallModel ? 256 : 64;
 }
 
+namespace {
+
+bool is_below_8_bits(const OpenModel& open, const MatrixRef& matrix) {
+  if (matrix.tensor.empty()) return false;
+  const Dtype stored = open.checkpoint.at(matrix.tensor).stored.spec.dtype;
+  return dtype_is_quantised(stored) && stored != Dtype::kQ8_0;
+}
+
+}  // namespace
+
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.neuron_steps) return *options.neuron_steps;
-  // New values of gate and up would have to be quantised again: what is stored is cut without a loss.
-  if (dtype_is_quantised(open.checkpoint.at(open.model.layers.front().ffn.up.tensor).stored.spec.dtype)) return 0;
+  // What is stored in few bits is cut without a loss; new values would take eight.
+  if (is_below_8_bits(open, open.model.layers.front().ffn.up)) return 0;
   const int64_t params = open.size().params;
   return params < kTinyModel ? 3 : params < kMediumModel ? 1 : 0;
 }
 
 bool keeps_output(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.keep_output) return *options.keep_output;
-  const MatrixRef& output = open.model.layers.front().attention.output;
-  if (output.tensor.empty()) return false;
-  const Dtype stored = open.checkpoint.at(output.tensor).stored.spec.dtype;
-  return dtype_is_quantised(stored) && stored != Dtype::kQ8_0;
+  return is_below_8_bits(open, open.model.layers.front().attention.output);
 }
 
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model) {
@@ -298,11 +305,12 @@ void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptio
                                const ModelDescription& model) {
   const int64_t multiple = width_multiple(self, selection, model), width = model.ffn_widths().front();
   if (self.to_gguf) {
-    if (!self.pad && !gguf_layers_may_differ(model.family)) {
+    const bool may_differ = self.from_gguf ? model.keys.deci_refused.empty() : gguf_layers_may_differ(model.family);
+    if (!self.pad && !may_differ) {
       fail(ErrorCode::kUnsupported, "--allocate",
            "adaptive gives every layer a width of its own, and llama.cpp wants them alike in '{}' models: fill up with zero "
-           "neurons to one width (--pad), or choose --allocate uniform",
-           model.family);
+           "neurons to one width (--pad), or choose --allocate uniform{}",
+           model.family, self.from_gguf && gguf_layers_may_differ(model.family) ? " (its folder could go under 'deci')" : "");
     }
     require_shareable_widths(model, multiple);
     return;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "calibrate/shrink.h"
 #include "cli/format.h"
 #include "selection/budget.h"
@@ -16,7 +18,7 @@ double removed(int64_t before, int64_t after) {
 
 void print_row(const char* name, int64_t before, int64_t after, std::string (*format)(double)) {
   fmt::print("  {:<16} {:>10} -> {:>10}   {}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
-             before == after ? "unchanged" : "-" + format_percent(removed(before, after)));
+             before == after ? "unchanged" : (after > before ? "+" : "-") + format_percent(std::abs(removed(before, after))));
 }
 
 }  // namespace

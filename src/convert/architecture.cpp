@@ -14,6 +14,8 @@ namespace {
 
 using Activations = std::vector<Activation>;
 
+enum class Biases { kNone, kOptional, kRequired };
+
 // What an architecture's graph can do.
 struct Graph {
   std::string_view family;        // of ours
@@ -26,6 +28,8 @@ struct Graph {
   bool free_heads = false;        // heads * head_dim may differ from the hidden size
   bool deci_alike = false;        // where layers differ, deci computes the same
   bool head_bias = false;         // a bias of the output head is expected (and none elsewhere)
+  Biases attention_biases = Biases::kNone, ffn_biases = Biases::kNone;
+  bool rope_freqs = false, longrope = false;  // tensors of rotary factors that are read
 };
 
 const std::vector<Graph>& graphs() {
@@ -42,26 +46,33 @@ const std::vector<Graph>& graphs() {
     };
     for (std::string_view family : {"llama", "mistral"}) {
       Graph& llama = add(family, "llama", silu);
-      llama.adjacent_pairs = llama.free_heads = llama.deci_alike = true;
+      llama.adjacent_pairs = llama.free_heads = llama.deci_alike = llama.rope_freqs = llama.longrope = true;
+      llama.attention_biases = llama.ffn_biases = Biases::kOptional;
     }
     Graph& deci = add("deci", "deci", silu);
-    deci.adjacent_pairs = deci.free_heads = deci.deci_alike = true;
-    add("qwen2", "qwen2", silu).deci_alike = true;
-    add("phi3", "phi3", silu);
+    deci.adjacent_pairs = deci.free_heads = deci.deci_alike = deci.rope_freqs = deci.longrope = true;
+    deci.attention_biases = deci.ffn_biases = Biases::kOptional;
+    Graph& qwen2 = add("qwen2", "qwen2", silu);
+    qwen2.deci_alike = true;
+    qwen2.attention_biases = Biases::kOptional;
+    add("phi3", "phi3", silu).longrope = true;
     Graph& gemma = add("gemma", "gemma", gelu);
     gemma.free_heads = true;
     Graph& phi = add("phi", "phi2", gelu);
     phi.block = BlockKind::kParallel;
     phi.norm = NormKind::kLayerNorm;
     phi.head_bias = true;
+    phi.attention_biases = phi.ffn_biases = Biases::kRequired;
     Graph& falcon = add("falcon", "falcon", gelu);
     falcon.block = BlockKind::kParallel;
     falcon.norm = NormKind::kLayerNorm;
     Graph& neox = add("gpt_neox", "gptneox", gelu);
     neox.either_block = true;
     neox.norm = NormKind::kLayerNorm;
+    neox.attention_biases = neox.ffn_biases = Biases::kRequired;
     Graph& gpt2 = add("gpt2", "gpt2", gelu);
     gpt2.norm = NormKind::kLayerNorm;
+    gpt2.attention_biases = gpt2.ffn_biases = Biases::kRequired;
     return all;
   }();
   return table;
@@ -128,6 +139,36 @@ bool layers_alike(const ModelDescription& model) {
   return true;
 }
 
+void require_biases_fit(const Config& config, const std::string& architecture, const char* part, Biases biases,
+                        const std::vector<const LinearDescription*>& linears) {
+  for (const LinearDescription* linear : linears) {
+    if (biases == Biases::kNone && linear->bias) refuse(config, architecture, fmt::format("has no biases of its {} ('{}' is there)", part, *linear->bias));
+    if (biases == Biases::kRequired && !linear->bias)
+      refuse(config, architecture, fmt::format("needs biases of its {} ('{}' has none)", part, linear->weight.tensor));
+  }
+}
+
+void require_biases_fit(const Graph& graph, const BlockDescription& block, const Config& config) {
+  const AttentionDescription& attention = block.attention;
+  std::vector<const LinearDescription*> projections{&attention.output}, ffn{&block.up, &block.down};
+  for (const auto* optional : {&attention.query, &attention.key, &attention.value, &attention.fused}) {
+    if (*optional) projections.push_back(&**optional);
+  }
+  if (block.gate) ffn.push_back(&*block.gate);
+  require_biases_fit(config, std::string(graph.name), "attention", graph.attention_biases, projections);
+  require_biases_fit(config, std::string(graph.name), "FFN", graph.ffn_biases, ffn);
+}
+
+void require_scaling_fits(const Graph& graph, const Config& config) {
+  const std::string kind = scaling_kind(config), name(graph.name);
+  if (kind == "llama3" && !graph.rope_freqs) refuse(config, name, "reads no rotary factors of the kind 'llama3'");
+  if ((kind == "longrope" || kind == "su") && !graph.longrope) refuse(config, name, "reads no rotary factors of the kind 'longrope'");
+  if (kind != "yarn") return;
+  const auto scaling = rotary_scaling(config);
+  const double fast = scaling->number("beta_fast", 32), slow = scaling->number("beta_slow", 1);
+  if (fast != 32 || slow != 1) refuse(config, name, fmt::format("has the yarn constants beta_fast 32 and beta_slow 1, not {} and {}", fast, slow));
+}
+
 void require_graph_fits(const Graph& graph, const ModelDescription& model, const TransformerDescription& transformer,
                         const Config& config) {
   const std::string name(graph.name);
@@ -143,7 +184,9 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
   }
   const double scale = graph.name == "gemma" ? std::sqrt(static_cast<double>(model.hidden)) : 1;
   if (transformer.embedding_scale != scale) refuse(config, name, "scales embeddings otherwise");
+  if (transformer.rotary) require_scaling_fits(graph, config);
   for (const BlockDescription& block : transformer.blocks) {
+    require_biases_fit(graph, block, config);
     const AttentionDescription& attention = block.attention;
     if (attention.query_norm || attention.key_norm) refuse(config, name, "has no norms of queries and keys");
     if (std::abs(attention.score_scale * std::sqrt(static_cast<double>(attention.head_dim)) - 1) > 1e-9)
@@ -157,14 +200,28 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
   if (graph.head_bias && (!transformer.head.bias || model.tied_head)) refuse(config, name, "needs an output head with a bias");
 }
 
-std::string window_note(const TransformerDescription& transformer, const std::string& name) {
+// Where llama.cpp computes something else than the model does, without refusing it.
+std::vector<std::string> notes_on(const TransformerDescription& transformer, const Config& config, const std::string& name) {
+  std::vector<std::string> notes;
   int64_t window = 0;
   for (const BlockDescription& block : transformer.blocks) window = std::max(window, block.attention.window);
-  if (window == 0 || (transformer.max_context > 0 && window >= transformer.max_context)) return {};
-  return fmt::format(
-      "this model attends to a window of {} tokens; llama.cpp's architecture '{}' has none, and attends to all: texts longer "
-      "than that come out differently",
-      window, name);
+  if (window > 0 && (transformer.max_context == 0 || window < transformer.max_context)) {
+    notes.push_back(fmt::format(
+        "this model attends to a window of {} tokens; llama.cpp's architecture '{}' has none, and attends to all: texts longer "
+        "than that come out differently",
+        window, name));
+  }
+  if (!transformer.rotary) return notes;
+  if (scaling_kind(config) == "dynamic") {
+    notes.push_back("the dynamic scaling of rotary positions, which begins beyond the context, has no place in GGUF and is left out");
+  }
+  if (transformer.rotary->long_from > 0) {
+    notes.push_back(fmt::format(
+        "llama.cpp takes the long rotary factors where its context (-c) is larger than {0} tokens, whatever the length of the text; "
+        "this model does where the text is: run texts of up to {0} tokens with -c {0}",
+        transformer.rotary->long_from));
+  }
+  return notes;
 }
 
 }  // namespace
@@ -187,7 +244,7 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
     fail(ErrorCode::kUnsupported, config.where(), "llama.cpp has no architecture for '{}' models; it has for {}", model.family, known);
   }
   require_graph_fits(*graph, model, transformer, config);
-  GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs, window_note(transformer, std::string(graph->name))};
+  GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs, notes_on(transformer, config, std::string(graph->name))};
   const LayerDescription& first = model.layers.front();
   const bool heads_fit = graph->free_heads || first.heads * first.head_dim == model.hidden;
   if (layers_alike(model) && heads_fit) {
@@ -197,10 +254,9 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
   if (!graph->deci_alike) require_same_layers(*graph, model, config);
   architecture.name = "deci";
   architecture.adjacent_pairs = true;
-  if (!architecture.note.empty()) architecture.note += "; ";
-  architecture.note += fmt::format(
+  architecture.notes.push_back(fmt::format(
       "the file goes under the architecture 'deci', of which llama.cpp reads the sizes of every layer: '{}' {}", graph->name,
-      heads_fit ? "wants all layers alike" : "wants heads x head size to be the hidden size");
+      heads_fit ? "wants all layers alike" : "wants heads x head size to be the hidden size"));
   return architecture;
 }
 
@@ -232,12 +288,10 @@ void put_rotary(GgufMetadata& metadata, const std::string& prefix, const Transfo
     metadata.set(key("scaling.factor"), GgufValue::of_f32(static_cast<float>(scaling->number("factor", 1))));
     if (kind == "linear") return;
     metadata.set(key("scaling.original_context_length"), original());
-    for (const char* constant : {"beta_fast", "beta_slow"}) {
-      if (scaling->states(constant))
-        metadata.set(key("scaling.yarn_") + constant, GgufValue::of_f32(static_cast<float>(scaling->number(constant, 0))));
-    }
-    if (scaling->states("attention_factor"))
-      metadata.set(key("scaling.yarn_attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor)));
+    // llama.cpp multiplies this with what follows from the factor.
+    const double usual = 0.1 * std::log(std::max(scaling->number("factor", 1), 1.0)) + 1;
+    if (std::abs(transformer.rotary->attention_factor - usual) > 1e-6)
+      metadata.set(key("scaling.attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor / usual)));
     return;
   }
   if (kind == "longrope" || kind == "su") {

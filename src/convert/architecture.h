@@ -15,7 +15,7 @@ namespace prunenet {
 struct GgufArchitecture {
   std::string name;             // general.architecture
   bool adjacent_pairs = false;  // rows of query and key are in the order of adjacent rotary pairs
-  std::string note;             // what a person should know; empty: nothing
+  std::vector<std::string> notes;  // what a person should know
 };
 
 /// The architecture for a described model: deci where the layers differ. Throws kUnsupported where llama.cpp has none,

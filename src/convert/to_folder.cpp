@@ -12,6 +12,7 @@
 #include "convert/vocabulary.h"
 #include "model/gguf_config.h"
 #include "model/transformer.h"
+#include "model/weights.h"
 
 namespace prunenet {
 namespace fs = std::filesystem;
@@ -87,26 +88,52 @@ std::string with_type(const std::string& config_text, Dtype type, const std::str
   return with_top_level_value(config_text, key, Json(torch_name(type)).dump(), where);
 }
 
-FolderPlan retype(const Checkpoint& checkpoint, Dtype type) {
+// `type`: nothing where every tensor keeps its own.
+FolderPlan retype(const Checkpoint& checkpoint, std::optional<Dtype> type) {
   FolderPlan plan;
   for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
     const TensorSpec& spec = entry.stored.spec;
     ConvertedTensor tensor{spec, whole_tensor(spec)};
-    if (dtype_is_computable(spec.dtype)) tensor.spec.dtype = type;
+    if (type && dtype_is_computable(spec.dtype)) tensor.spec.dtype = *type;
     plan.tensors.push_back(std::move(tensor));
   }
-  plan.config_text = with_type(checkpoint.config_text(), type, checkpoint.config_where());
+  plan.config_text = type ? with_type(checkpoint.config_text(), *type, checkpoint.config_where()) : checkpoint.config_text();
   return plan;
+}
+
+// Whether every number of a stored vector is one of `type`, too.
+bool is_exact(const Checkpoint& checkpoint, const TensorSpec& spec, Dtype type) {
+  std::vector<float> values(static_cast<size_t>(spec.num_elements())), back(values.size());
+  read_matrix<float>(checkpoint, whole_tensor(spec), values);
+  std::vector<std::byte> bytes(dtype_bytes(type, values.size()));
+  if (!narrow(values.data(), values.size(), type, bytes.data())) return false;
+  widen<float>(bytes.data(), type, back.size(), back.data());
+  return back == values;
+}
+
+// transformers wants biases of all four projections or of none.
+void add_output_biases(const ModelDescription& model, Dtype type, FolderPlan& plan) {
+  const auto stored = [&](const std::string& name) {
+    return std::any_of(plan.tensors.begin(), plan.tensors.end(), [&](const ConvertedTensor& t) { return t.spec.name == name; });
+  };
+  for (size_t layer = 0; layer < model.layers.size(); ++layer) {
+    const std::string attention = fmt::format("model.layers.{}.self_attn.", layer);
+    if (!stored(attention + "q_proj.bias") || stored(attention + "o_proj.bias")) continue;
+    ConvertedTensor zeros{{attention + "o_proj.bias", type, {model.hidden}}, {}};
+    zeros.values.assign(static_cast<size_t>(model.hidden), 0.0f);
+    plan.tensors.push_back(std::move(zeros));
+  }
 }
 
 }  // namespace
 
 FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& model, std::optional<Dtype> asked) {
+  const GgufFile* file = checkpoint.gguf();
+  if (file == nullptr && !asked) return retype(checkpoint, asked);
   const Dtype type = asked.value_or(most_common_type(checkpoint));
   if (dtype_is_quantised(type)) {
     fail(ErrorCode::kBadOption, "--type", "{} is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16", dtype_name(type));
   }
-  const GgufFile* file = checkpoint.gguf();
   if (file == nullptr) return retype(checkpoint, type);
   const std::string where = checkpoint.config_where();
   const auto architecture = file->metadata().text("general.architecture", where);
@@ -123,6 +150,8 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
     const std::string name = folder_name(spec.name);
     if (name.empty()) fail(ErrorCode::kUnsupported, checkpoint.where(entry), "has no place in a Hugging Face folder of a LLaMA");
     ConvertedTensor tensor{{name, type, spec.shape}, whole_tensor(spec)};
+    // GGUF holds vectors as F32: those that were so before it are not rounded, unless the user says so.
+    if (!asked && spec.shape.size() == 1 && spec.dtype == Dtype::kF32 && !is_exact(checkpoint, spec, type)) tensor.spec.dtype = Dtype::kF32;
     const int64_t dim = model.layers.front().head_dim;
     if (name.find(".q_proj.") != std::string::npos || name.find(".k_proj.") != std::string::npos) {
       if (tensor.source.rows % dim != 0)
@@ -131,6 +160,9 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
     }
     plan.tensors.push_back(std::move(tensor));
   }
+  if (model.family == "mistral" && checkpoint.find("blk.0.attn_q.bias") != nullptr)
+    fail(ErrorCode::kUnsupported, where, "has a sliding window and biases of its attention, which no LLaMA or Mistral of transformers has");
+  add_output_biases(model, type, plan);
   Json config = Json::parse(config_of(checkpoint));
   config.erase(kGgufArchitectureKey);
   plan.config_text = with_type(config.dump(2) + "\n", type, where);

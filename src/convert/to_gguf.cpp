@@ -2,11 +2,12 @@
 #include "convert/to_gguf.h"
 
 #include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <set>
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "checkpoint/gguf_types.h"
 #include "convert/architecture.h"
 #include "convert/vocabulary.h"
 #include "model/gguf_config.h"
@@ -25,13 +26,7 @@ class TypeChoice {
     const Dtype wanted = asked_.value_or(source == Dtype::kF64 ? Dtype::kF32 : source);
     const bool fits = cols % dtype_block_elements(wanted) == 0;
     if (!fits) ++not_blocks_;
-    const Dtype type = fits ? wanted : Dtype::kF16;
-    ++counts_[type];
-    return type;
-  }
-  Dtype most() const {
-    if (counts_.empty()) return Dtype::kF32;
-    return std::max_element(counts_.begin(), counts_.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+    return fits ? wanted : Dtype::kF16;
   }
   void note(std::vector<std::string>& notes) const {
     if (not_blocks_ == 0) return;
@@ -41,7 +36,6 @@ class TypeChoice {
 
  private:
   std::optional<Dtype> asked_;
-  std::map<Dtype, int64_t> counts_;
   int64_t not_blocks_ = 0;
 };
 
@@ -150,15 +144,51 @@ class TensorPlanner {
   std::vector<ConvertedTensor> tensors_;
 };
 
-void put_type(GgufMetadata& metadata, Dtype type) {
-  metadata.set("general.file_type", GgufValue::of_u32(gguf_file_type(type)));
+void put_type(GgufMetadata& metadata, const std::vector<ConvertedTensor>& tensors) {
+  const auto type = gguf_main_dtype(specs_of(tensors));
+  if (type && gguf_file_type(*type)) metadata.set("general.file_type", GgufValue::of_u32(*gguf_file_type(*type)));
   metadata.set("general.quantization_version", GgufValue::of_u32(2));
+}
+
+void drop_vocabulary(GgufMetadata& metadata) {
+  const std::vector<GgufMetadata::Item> items = metadata.items();
+  for (const auto& [key, value] : items) {
+    if (key.starts_with("tokenizer.")) metadata.erase(key);
+  }
+  metadata.set("tokenizer.ggml.model", GgufValue::of_text("none"));
+}
+
+// Chat models end at several tokens. GGUF has a key for one, and two others at which llama.cpp ends as well.
+void put_further_ends(const ModelDescription& model, GgufMetadata& metadata) {
+  std::vector<TokenId> others;
+  const auto first = metadata.integer("tokenizer.ggml.eos_token_id", "");
+  for (TokenId id : model.eos) {
+    if (id != first) others.push_back(id);
+  }
+  constexpr std::array<const char*, 2> kKeys{"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+  for (size_t i = 0; i < std::min(others.size(), kKeys.size()); ++i)
+    metadata.set(kKeys[i], GgufValue::of_u32(static_cast<uint32_t>(others[i])));
+}
+
+// What is stored and not written: it may be a part that neither this program nor llama.cpp computes.
+void note_unused(const Checkpoint& checkpoint, const ModelDescription& model, GgufPlan& plan) {
+  std::set<std::string> known(model.buffers.begin(), model.buffers.end());
+  for (const ConvertedTensor& tensor : plan.tensors) known.insert(tensor.source.tensor);
+  std::vector<std::string> unused;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
+    if (!known.contains(entry.stored.spec.name)) unused.push_back(entry.stored.spec.name);
+  }
+  if (unused.empty()) return;
+  plan.notes.push_back(fmt::format("{} stored {} no part of the model as llama.cpp computes it and {} left out: '{}'{}", unused.size(),
+                                   unused.size() == 1 ? "tensor is" : "tensors are", unused.size() == 1 ? "is" : "are", unused.front(),
+                                   unused.size() == 1 ? "" : " and others"));
 }
 
 GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& options) {
   GgufPlan plan;
   plan.metadata = checkpoint.gguf()->metadata();
   if (!options.name.empty()) plan.metadata.set("general.name", GgufValue::of_text(options.name));
+  if (!options.vocabulary) drop_vocabulary(plan.metadata);
   TypeChoice types(options.type);
   int64_t coarser = 0;
   for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
@@ -171,42 +201,13 @@ GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& optio
     }
     plan.tensors.push_back(std::move(tensor));
   }
-  if (options.type) put_type(plan.metadata, types.most());
+  if (options.type) put_type(plan.metadata, plan.tensors);
   types.note(plan.notes);
   if (coarser > 0) plan.notes.push_back(fmt::format("{} matrices were quantised before: what that lost does not come back", coarser));
   return plan;
 }
 
 }  // namespace
-
-uint32_t gguf_file_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kF32:
-      return 0;
-    case Dtype::kF16:
-      return 1;
-    case Dtype::kQ4_0:
-      return 2;
-    case Dtype::kQ4_1:
-      return 3;
-    case Dtype::kQ8_0:
-      return 7;
-    case Dtype::kQ5_0:
-      return 8;
-    case Dtype::kQ5_1:
-      return 9;
-    case Dtype::kQ4K:
-      return 15;
-    case Dtype::kQ5K:
-      return 17;
-    case Dtype::kQ6K:
-      return 18;
-    case Dtype::kBf16:
-      return 32;
-    default:
-      return 1024;  // guessed from the tensors, as llama.cpp calls it
-  }
-}
 
 GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, const ToGgufOptions& options) {
   if (checkpoint.gguf() != nullptr) return plan_from_gguf(checkpoint, options);
@@ -221,14 +222,16 @@ GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, 
   // Gemma's head is always the embedding, whatever else is stored.
   const bool tied = model.tied_head || architecture.name == "gemma";
   plan.tensors = TensorPlanner(checkpoint, transformer, architecture, types).take(rotary_factors(transformer, config), tied);
-  put_type(plan.metadata, types.most());
+  put_type(plan.metadata, plan.tensors);
   if (options.vocabulary) {
     put_vocabulary(gguf_vocabulary(checkpoint.folder(), transformer.vocab), plan.metadata);
+    put_further_ends(model, plan.metadata);
   } else {
-    plan.metadata.set("tokenizer.ggml.model", GgufValue::of_text("none"));
+    drop_vocabulary(plan.metadata);
   }
-  if (!options.prunenet_json.empty()) plan.metadata.set("prunenet.json", GgufValue::of_text(options.prunenet_json));
-  if (!architecture.note.empty()) plan.notes.push_back(architecture.note);
+  for (const auto& [key, text] : options.extra) plan.metadata.set(key, GgufValue::of_text(text));
+  for (const std::string& note : architecture.notes) plan.notes.push_back(note);
+  note_unused(checkpoint, model, plan);
   types.note(plan.notes);
   return plan;
 }
@@ -248,6 +251,10 @@ uint64_t write_gguf(const Checkpoint& checkpoint, const GgufPlan& plan, const fs
                     Progress& progress) {
   require_gguf_possible(checkpoint, target, overwrite);
   OutputFile file(resolved_path(target), overwrite, is_gguf_file);
+  return write_gguf(checkpoint, plan, file, progress);
+}
+
+uint64_t write_gguf(const Checkpoint& checkpoint, const GgufPlan& plan, OutputFile& file, Progress& progress) {
   GgufWriter writer(file.staging(), plan.metadata, specs_of(plan.tensors));
   file.require_space(writer.total_bytes());
   write_tensors(checkpoint, plan.tensors, writer, progress);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/output_file.h"
 #include "base/progress.h"
 #include "checkpoint/gguf_writer.h"
 #include "convert/tensors.h"
@@ -23,7 +25,7 @@ struct ToGgufOptions {
   std::optional<Dtype> type;       // of matrices: F32, F16, BF16 or Q8_0; nothing: as they are stored
   bool vocabulary = true;          // false: none is written, and llama.cpp takes token ids only
   std::string name;                // general.name; empty: the folder's
-  std::string prunenet_json;       // what prunenet.json says of how the model came to be; empty: nothing
+  std::map<std::string, std::string> extra;  // further keys with their texts: how the model came to be
 };
 
 /// From a folder: tensors renamed, reordered and transposed as llama.cpp wants them, metadata from config.json, the
@@ -37,10 +39,10 @@ GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, 
 uint64_t write_gguf(const Checkpoint& checkpoint, const GgufPlan& plan, const std::filesystem::path& target,
                     bool overwrite, Progress& progress);
 
+/// The same into a file whose place is taken already.
+uint64_t write_gguf(const Checkpoint& checkpoint, const GgufPlan& plan, OutputFile& file, Progress& progress);
+
 /// Throws what write_gguf would throw of the target: to be asked before work.
 void require_gguf_possible(const Checkpoint& checkpoint, const std::filesystem::path& target, bool overwrite);
-
-/// The number by which llama.cpp names the type of most of a file's matrices (general.file_type).
-uint32_t gguf_file_type(Dtype dtype);
 
 }  // namespace prunenet

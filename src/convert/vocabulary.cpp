@@ -53,6 +53,7 @@ GgufVocabulary vocabulary_of(const GgufMetadata& metadata, const std::string& wh
   GgufVocabulary vocabulary;
   vocabulary.model = *model;
   vocabulary.pre = metadata.text(kPre, where).value_or("");
+  vocabulary.model_name = metadata.text("general.name", where).value_or("");
   const auto tokens = metadata.texts(kTokens, where);
   if (!tokens || tokens->empty()) fail(ErrorCode::kNotFound, where, "holds no vocabulary ('{}' is missing or empty)", kTokens);
   vocabulary.tokens = *tokens;
@@ -84,7 +85,7 @@ void put_vocabulary(const GgufVocabulary& vocabulary, GgufMetadata& metadata) {
   metadata.set(kTokens, GgufValue::of_texts(vocabulary.tokens));
   if (!vocabulary.scores.empty()) metadata.set(kScores, GgufValue::of_f32s(vocabulary.scores));
   if (!vocabulary.types.empty()) metadata.set(kTypes, GgufValue::of_i32s(vocabulary.types));
-  if (!vocabulary.merges.empty()) metadata.set(kMerges, GgufValue::of_texts(vocabulary.merges));
+  if (!vocabulary.merges.empty() || vocabulary.model == "gpt2") metadata.set(kMerges, GgufValue::of_texts(vocabulary.merges));
   for (const IdKey& entry : kIds) {
     if (const auto id = vocabulary.*entry.id) metadata.set(entry.key, GgufValue::of_u32(static_cast<uint32_t>(*id)));
   }

@@ -10,8 +10,8 @@ namespace prunenet {
 TokenId text_start(const ModelDescription& model) {
   if (model.bos) return *model.bos;
   if (!model.eos.empty()) return model.eos.front();
-  fail(ErrorCode::kUnsupported, "config.json",
-       "states neither bos_token_id nor eos_token_id: there is no token that this model's own text could begin with");
+  fail(ErrorCode::kUnsupported, "config",
+       "neither config.json nor the metadata of a GGUF file states a BOS or EOS token (bos_token_id, eos_token_id): there is no token that this model's own text could begin with");
 }
 
 int64_t generation_batch(const Engine& engine, int64_t tokens) {

@@ -93,12 +93,12 @@ void add_tokens(const Checkpoint& checkpoint, const GgufSizes& sizes, Json& conf
     return id(key);
   };
   if (const auto bos = usual("tokenizer.ggml.bos_token_id", 1)) config["bos_token_id"] = *bos;
-  const auto eos = usual("tokenizer.ggml.eos_token_id", 2), eot = id("tokenizer.ggml.eot_token_id");
-  if (eos && eot && *eos != *eot) {
-    config["eos_token_id"] = Json::array({*eos, *eot});
-  } else if (eos || eot) {
-    config["eos_token_id"] = eos ? *eos : *eot;
+  Json ends = Json::array();
+  for (const auto& end : {usual("tokenizer.ggml.eos_token_id", 2), id("tokenizer.ggml.eot_token_id"), id("tokenizer.ggml.eom_token_id")}) {
+    if (end && std::find(ends.begin(), ends.end(), Json(*end)) == ends.end()) ends.push_back(*end);
   }
+  if (ends.size() == 1) config["eos_token_id"] = ends.front();
+  if (ends.size() > 1) config["eos_token_id"] = ends;
   if (const auto padding = id("tokenizer.ggml.padding_token_id")) config["pad_token_id"] = *padding;
 }
 

@@ -115,13 +115,8 @@ Json gguf_rope_scaling(const Checkpoint& checkpoint, const GgufReader& reader, c
       }
     }
     Json scaling{{"rope_type", "yarn"}, {"factor", factor}, {"original_max_position_embeddings", original}};
-    if (reader.has("rope.scaling.yarn_beta_fast"))
-      scaling["beta_fast"] = reader.positive("rope.scaling.yarn_beta_fast");
-    if (reader.has("rope.scaling.yarn_beta_slow"))
-      scaling["beta_slow"] = reader.positive("rope.scaling.yarn_beta_slow");
-    if (reader.has("rope.scaling.yarn_attn_factor")) {
-      scaling["attention_factor"] = reader.positive("rope.scaling.yarn_attn_factor");
-    } else if (attention != 1) {
+    // llama.cpp reads yarn_beta_fast, yarn_beta_slow and yarn_attn_factor of none of these architectures.
+    if (attention != 1) {
       scaling["attention_factor"] = attention * (0.1 * std::log(std::max(factor, 1.0)) + 1);
     }
     return scaling;
@@ -142,6 +137,7 @@ Json gguf_rope_scaling(const Checkpoint& checkpoint, const GgufReader& reader, c
     if (phi3) scaling["type"] = "longrope";
     if (!phi3) scaling["rope_type"] = "longrope";
     if (!phi3) scaling["original_max_position_embeddings"] = original;
+    if (!phi3) scaling["factor"] = std::max(stretch, 1.0);  // transformers multiplies by it
     if (!phi3 || std::abs(attention - usual) > 1e-6) scaling["attention_factor"] = attention;
     return scaling;
   }
@@ -158,6 +154,7 @@ Json gguf_rope_scaling(const Checkpoint& checkpoint, const GgufReader& reader, c
             {"short_factor", *freqs},
             {"long_factor", *freqs},
             {"attention_factor", 1.0},
+            {"factor", 1.0},
             {"original_max_position_embeddings", std::max<int64_t>(original, 2)}};
   }
   if (factor == 1) return nullptr;

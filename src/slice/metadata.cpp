@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "checkpoint/gguf_types.h"
 
 namespace prunenet {
 namespace {
@@ -120,48 +121,6 @@ class Editor {
   size_t source_layers_ = 0;
 };
 
-// The type that holds most of what is multiplied.
-std::optional<Dtype> main_dtype(const std::vector<TensorSpec>& tensors) {
-  std::map<Dtype, int64_t> elements;
-  for (const TensorSpec& tensor : tensors) {
-    if (tensor.shape.size() >= 2) elements[tensor.dtype] += tensor.num_elements();
-  }
-  if (elements.empty()) return std::nullopt;
-  const auto most = std::max_element(elements.begin(), elements.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most->first;
-}
-
-// llama.cpp's number of a kind of file; nothing for types that have none.
-std::optional<uint32_t> file_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kF32:
-      return 0;
-    case Dtype::kF16:
-      return 1;
-    case Dtype::kQ4_0:
-      return 2;
-    case Dtype::kQ4_1:
-      return 3;
-    case Dtype::kQ8_0:
-      return 7;
-    case Dtype::kQ5_0:
-      return 8;
-    case Dtype::kQ5_1:
-      return 9;
-    case Dtype::kQ4K:
-      return 14;
-    case Dtype::kQ5K:
-      return 16;
-    case Dtype::kQ6K:
-      return 18;
-    case Dtype::kBf16:
-      return 32;
-    default:
-      return std::nullopt;
-  }
-}
-
 // "7.2B", "260K": two digits or more, as gguf-py writes it.
 std::string size_label(int64_t params) {
   const auto count = static_cast<double>(params);
@@ -175,10 +134,10 @@ std::string size_label(int64_t params) {
 void state_totals(GgufMetadata& metadata, const Checkpoint& checkpoint, const std::vector<TensorSpec>& tensors) {
   std::vector<TensorSpec> before;
   for (const auto& entry : checkpoint.tensors()) before.push_back(entry.stored.spec);
-  const auto was = main_dtype(before), is = main_dtype(tensors);
+  const auto was = gguf_main_dtype(before), is = gguf_main_dtype(tensors);
   // Where most is what it was, the source knows better: Q4_K_S and Q4_K_M are both mostly Q4_K.
-  if (is && is != was && file_type(*is) && metadata.has("general.file_type"))
-    metadata.set("general.file_type", GgufValue::of_u32(*file_type(*is)));
+  if (is && is != was && gguf_file_type(*is) && metadata.has("general.file_type"))
+    metadata.set("general.file_type", GgufValue::of_u32(*gguf_file_type(*is)));
   int64_t params_before = 0, params = 0;
   for (const TensorSpec& tensor : before) params_before += tensor.num_elements();
   for (const TensorSpec& tensor : tensors) params += tensor.num_elements();

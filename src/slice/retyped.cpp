@@ -7,10 +7,9 @@ namespace prunenet {
 namespace {
 
 std::string size_text(double size_bytes) {
-  constexpr double kKib = 1024, kMib = kKib * 1024, kGib = kMib * 1024;
-  if (size_bytes >= kGib) return fmt::format("{:.1f} GiB", size_bytes / kGib);
-  if (size_bytes >= kMib) return fmt::format("{:.1f} MiB", size_bytes / kMib);
-  return fmt::format("{:.1f} KiB", size_bytes / kKib);
+  if (size_bytes >= 1e9) return fmt::format("{:.2f} GB", size_bytes / 1e9);
+  if (size_bytes >= 1e6) return fmt::format("{:.1f} MB", size_bytes / 1e6);
+  return fmt::format("{:.1f} kB", size_bytes / 1e3);
 }
 
 double bytes_of(Dtype dtype, int64_t elements) {
@@ -40,9 +39,10 @@ std::vector<std::string> Retyped::notes(uint64_t source_bytes) const {
       note += fmt::format("{} new values, which are stored as {} instead of {}", one ? "has" : "have",
                           dtype_name(kind.to), dtype_name(kind.from));
     } else {
-      note +=
-          fmt::format("{} requantised from {} to {}, because the kept {} do not fill blocks of {}", one ? "is" : "are",
-                      dtype_name(kind.from), dtype_name(kind.to), kind.units, dtype_block_elements(kind.from));
+      const std::string types = kind.from == kind.to ? fmt::format("anew as {}", dtype_name(kind.to))
+                                                     : fmt::format("from {} to {}", dtype_name(kind.from), dtype_name(kind.to));
+      note += fmt::format("{} requantised {}, because the kept {} do not fill blocks of {}", one ? "is" : "are", types,
+                          kind.units, dtype_block_elements(kind.from));
     }
     if (!dtype_is_quantised(kind.to)) {
       note += fmt::format("{} the new width is no multiple of {}, which {} needs", kind.replaced ? ", because" : " and",
@@ -56,7 +56,7 @@ std::vector<std::string> Retyped::notes(uint64_t source_bytes) const {
   if (bytes_ > source_bytes && !kinds_.empty()) {
     notes.push_back(
         fmt::format("the tensors take {} together, more than the {} of the source: what is changed is not "
-                    "stored in fewer than 8 bits",
+                    "stored in fewer than 8 bits. Pruning the unquantised model and quantising the result gives a smaller file",
                     size_text(static_cast<double>(bytes_)), size_text(static_cast<double>(source_bytes))));
   }
   return notes;

@@ -107,6 +107,9 @@ uint64_t write_folder(const Checkpoint& checkpoint, const SlicePlan& plan, const
 uint64_t write_gguf(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target,
                     const SliceOptions& options, Progress& progress) {
   GgufMetadata metadata = plan.metadata;
+  for (const auto& [key, value] : plan.metadata.items()) {
+    if (key.starts_with("prunenet.")) metadata.erase(key);  // of an earlier cut
+  }
   for (const auto& [name, text] : options.extra_files) metadata.set(metadata_key(name), GgufValue::of_text(text));
   OutputFile file(target, options.overwrite, is_gguf_file);
   GgufWriter writer(file.staging(), metadata, plan.tensors);

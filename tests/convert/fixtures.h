@@ -29,7 +29,7 @@ inline void convert_to_gguf(const std::filesystem::path& source, const std::file
   const ModelDescription model = describe_model(checkpoint);
   ToGgufOptions options;
   options.type = type;
-  options.vocabulary = vocabulary;
+  options.vocabulary = vocabulary || checkpoint.gguf() != nullptr;
   SilentProgress silent;
   write_gguf(checkpoint, plan_gguf(checkpoint, model, options), target, false, silent);
 }

@@ -69,7 +69,8 @@ TEST_P(Converted, AgreesWithOurRuntime) {
   copy_golden(golden, folder / "model");
   const Json converted = prunenet_json({"convert", (folder / "model").string(), "-o", (folder / "model.gguf").string()});
   EXPECT_EQ(converted["bytes"].get<uint64_t>(), fs::file_size(folder / "model.gguf"));
-  EXPECT_EQ(converted["notes"], Json::array());
+  // Only layers that differ are something to speak of.
+  EXPECT_EQ(converted["notes"].size(), std::string(GetParam().architecture) == "deci" ? 1u : 0u);
   const auto ids = golden_ids(ids_of(golden));
   const Json answer = expect_llama_cpp_agrees(folder / "model", folder / "model.gguf", ids, GetParam().tolerances);
   EXPECT_EQ(answer["info"]["arch"], GetParam().architecture);

@@ -66,6 +66,33 @@ INSTANTIATE_TEST_SUITE_P(SlowLlamaCpp, Pruned,
                                          Case{"gpt2", kGelu}, Case{"gemma", kGelu}),
                          [](const auto& tested) { return std::string(tested.param.golden); });
 
+// Qwen2 has biases of queries, keys and values, and half-split rotary pairs; as deci its rows are put in the other order.
+TEST(LlamaCpp, RunsAQwen2WhoseLayersDifferAsDeci) {
+  PRUNENET_REQUIRE_LLAMA_CPP();
+  PRUNENET_REQUIRE_RUNTIME();
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  copy_with_vocabulary(data / "golden/qwen2", folder / "model");
+  std::string rows;
+  for (int row = 0; row < 128; ++row) rows += (row == 0 ? "" : ",") + std::to_string(row);
+  const std::string narrower = R"({"layers": [{"index": 1, "keep": [)" + rows + "]}]}";
+  const std::string fewer_heads =
+      R"({"layers": [{"index": 0, "kept_kv_groups": [1]}, {"index": 1, "kept_kv_groups": [0]}, {"index": 2, "kept_kv_groups": [0]}]})";
+  for (const std::string& mask : {narrower, fewer_heads}) {
+    write_bytes(folder / "mask.json", mask);
+    const auto prune = [&](const std::string& output) {
+      return prunenet_json({"prune", (folder / "model").string(), "-o", (folder / output).string(), "--mask",
+                            (folder / "mask.json").string(), "--force"});
+    };
+    prune("folder");
+    prune("small.gguf");
+    EXPECT_EQ(GgufFile(folder / "small.gguf").metadata().text("general.architecture", ""), "deci");
+    const auto ids = golden_ids(data / "golden/qwen2");
+    expect_llama_cpp_agrees(folder / "folder", folder / "small.gguf", ids, kExact);
+    expect_llama_cpp_agrees(folder / "small.gguf", folder / "small.gguf", ids, kExact);
+  }
+}
+
 class PrunedStories : public testing::Test {
  protected:
   // Prunes the real model with these options, to a folder or a GGUF file.

@@ -126,9 +126,9 @@ TEST_F(GgufProgram, RefusesWhatMakesNoSense) {
     command.insert(command.end(), more.begin(), more.end());
     return command;
   };
-  expect_refusal(1, prune(gguf, "out", {"--method", "random"}), {"*.gguf"}, "out");
-  expect_refusal(1, prune(gguf, "out.gguf", {"--method", "random", "--type", "f16"}), {"--type", "convert"}, "out.gguf");
-  expect_refusal(1, prune(model(), "out", {"--method", "random", "--type", "f16"}), {"--type", "*.gguf"}, "out");
+  expect_refusal(2, prune(gguf, "out", {"--method", "random"}), {"*.gguf"}, "out");
+  expect_refusal(2, prune(gguf, "out.gguf", {"--method", "random", "--type", "f16"}), {"--type", "convert"}, "out.gguf");
+  expect_refusal(2, prune(model(), "out", {"--method", "random", "--type", "f16"}), {"--type", "*.gguf"}, "out");
   expect_refusal(2, prune(model(), "out.gguf", {"--method", "random", "--max-shard-size", "1"}), {"--max-shard-size"}, "out.gguf");
   expect_refusal(2, prune(gguf, "out.gguf", {"--whole-blocks"}), {"--whole-blocks", "self"}, "out.gguf");
   expect_refusal(1, prune(converted("f32.gguf", "f32"), "out.gguf", {"--method", "random", "--whole-blocks"}), {"--whole-blocks", "not quantised"}, "out.gguf");
@@ -136,7 +136,7 @@ TEST_F(GgufProgram, RefusesWhatMakesNoSense) {
   expect_refusal(1, {"prune", gguf, "-o", gguf, "--ratio", "0.25", "--method", "random", "--force"}, {"the model itself"});
   expect_refusal(2, {"convert", model(), "-o", path("out"), "--no-vocabulary"}, {"--no-vocabulary", "*.gguf"}, "out");
   expect_refusal(2, {"convert", model(), "-o", path("out.gguf"), "--type", "q4_0"}, {"--type"}, "out.gguf");
-  expect_refusal(1, {"convert", model(), "-o", path("out"), "--type", "q8_0"}, {"--type", "*.gguf"}, "out");
+  expect_refusal(2, {"convert", model(), "-o", path("out"), "--type", "q8_0"}, {"--type", "*.gguf"}, "out");
   fs::remove(folder_ / "model" / "tokenizer.json");
   expect_refusal(1, {"convert", model(), "-o", path("out.gguf")}, {"tokenizer"}, "out.gguf");
   EXPECT_EQ(run_prunenet({"convert", model(), "-o", path("out.gguf"), "--no-vocabulary"}).status, 0);

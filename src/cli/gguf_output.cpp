@@ -1,0 +1,71 @@
+// From a cut folder to a GGUF file.
+#include "cli/gguf_output.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/gguf_type.h"
+#include "convert/architecture.h"
+#include "convert/to_gguf.h"
+
+namespace prunenet::cli {
+namespace {
+
+ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
+  ToGgufOptions to;
+  if (!options.type.empty()) to.type = gguf_type(options.type);
+  to.vocabulary = !options.no_vocabulary;
+  to.name = open.name();
+  return to;
+}
+
+uint64_t bytes_of(const std::vector<TensorSpec>& tensors) {
+  uint64_t sum = 0;
+  for (const TensorSpec& tensor : tensors) sum += tensor.size_bytes();
+  return sum;
+}
+
+}  // namespace
+
+bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
+  return is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
+}
+
+void require_prune_possible(const PruneOptions& options, const OpenModel& open) {
+  if (!goes_through_folder(options, open)) {
+    require_output_possible(open.checkpoint, options.output, options.force);
+    return;
+  }
+  require_gguf_possible(open.checkpoint, options.output, options.force);
+  const bool cuts_heads = options.is_self() && (options.self.heads > 0 || options.self.ratio_total);
+  if (cuts_heads && !gguf_heads_may_be_cut(open.model.family)) {
+    fail(ErrorCode::kUnsupported, options.self.heads > 0 ? "--heads" : "--ratio-total",
+         "cuts heads, and llama.cpp wants heads x head size to be the hidden size in '{}' models: choose --ratio",
+         open.model.family);
+  }
+  plan_gguf(open.checkpoint, open.model, gguf_options(options, open));  // throws for what llama.cpp does not know
+}
+
+GgufOutput::GgufOutput(const PruneOptions& options, const OpenModel& open)
+    : options_(options), open_(open), file_(resolved_path(options.output), options.force, is_gguf_file) {}
+
+void GgufOutput::write(const SlicePlan& plan, SliceOptions slice, Outcome& outcome, Progress& progress) {
+  ToGgufOptions to = gguf_options(options_, open_);
+  // The file takes no more than its matrices in the new type do, and its vocabulary.
+  uint64_t converted = 0;
+  for (const TensorSpec& tensor : plan.tensors) {
+    const auto elements = static_cast<uint64_t>(tensor.num_elements());
+    converted += to.type && *to.type != Dtype::kQ8_0 ? dtype_bytes(*to.type, elements) : tensor.size_bytes();
+  }
+  file_.require_space(bytes_of(plan.tensors) + converted);
+  for (const auto& [name, text] : slice.extra_files) to.extra[metadata_key(name)] = text;
+  const std::filesystem::path folder = file_.staging().parent_path() / "passing";  // gone with the staging of the file
+  write_slice(open_.checkpoint, plan, folder, slice, progress);
+  const OpenModel cut(folder.string());
+  const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
+  for (const std::string& note : gguf.notes) progress.note(note);
+  outcome.file_bytes = write_gguf(cut.checkpoint, gguf, file_, progress);
+  outcome.sizes.after.bytes = static_cast<int64_t>(bytes_of(specs_of(gguf.tensors)));
+  outcome.uniform = true;  // llama.cpp loads it, as deci where layers differ
+}
+
+}  // namespace prunenet::cli
