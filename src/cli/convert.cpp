@@ -31,7 +31,8 @@ struct Converted {
 // Types of the tensors, most bytes first.
 std::vector<std::string> types_of(const std::vector<ConvertedTensor>& tensors) {
   std::map<std::string, uint64_t> bytes;
-  for (const ConvertedTensor& tensor : tensors) bytes[std::string(dtype_name(tensor.spec.dtype))] += tensor.spec.size_bytes();
+  for (const ConvertedTensor& tensor : tensors)
+    bytes[std::string(dtype_name(tensor.spec.dtype))] += tensor.spec.size_bytes();
   std::vector<std::string> names;
   for (const auto& [name, size] : bytes) names.push_back(name);
   std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return bytes[a] > bytes[b]; });
@@ -100,7 +101,8 @@ void convert(const ConvertOptions& options) {
     return;
   }
   fmt::print("{}: {} model, {} tensors, {} -> {} ({})\n", open.name(), open.model.family, result.tensors,
-             format_bytes(static_cast<double>(before)), format_bytes(static_cast<double>(result.bytes)), fmt::join(result.types, " and "));
+             format_bytes(static_cast<double>(before)), format_bytes(static_cast<double>(result.bytes)),
+             fmt::join(result.types, " and "));
   fmt::print("done in {}: {}\n", format_duration(elapsed_s), options.output);
 }
 
@@ -108,13 +110,20 @@ void convert(const ConvertOptions& options) {
 
 void add_convert(CLI::App& program, Action& action) {
   auto options = std::make_shared<ConvertOptions>();
-  CLI::App* verb = program.add_subcommand("convert", "Write a model as a GGUF file for llama.cpp, or a GGUF file as a Hugging Face folder");
+  CLI::App* verb = program.add_subcommand(
+      "convert", "Write a model as a GGUF file for llama.cpp, or a GGUF file as a Hugging Face folder");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
-  verb->add_option("-o,--output", options->output, "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder (of GGUF files, those of the llama architecture become one)")->required();
-  verb->add_option("--type", options->type, "Type of the matrices (in a folder, of all tensors); as they are stored when not given (quantised ones become f16 in a folder). Vectors of a GGUF file are f32")
+  verb->add_option("-o,--output", options->output,
+                   "What to write; must not exist. A name that ends with .gguf: a GGUF file; else a folder (of GGUF "
+                   "files, those of the llama architecture become one)")
+      ->required();
+  verb->add_option("--type", options->type,
+                   "Type of the matrices (in a folder, of all tensors); as they are stored when not given (quantised "
+                   "ones become f16 in a folder). Vectors of a GGUF file are f32")
       ->check(gguf_type_names());
   verb->add_option("--name", options->name, "general.name of the GGUF file; the folder's name when not given");
-  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Write a GGUF file without a tokenizer: llama.cpp then takes token ids only");
+  verb->add_flag("--no-vocabulary", options->no_vocabulary,
+                 "Write a GGUF file without a tokenizer: llama.cpp then takes token ids only");
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file of a folder, in GB (10^9 bytes)")
       ->capture_default_str()
       ->check(positive_number());
@@ -130,7 +139,8 @@ void add_convert(CLI::App& program, Action& action) {
     } else {
       refuse_said(*verb, {"--name", "--no-vocabulary"}, "is for GGUF files; name the output *.gguf");
       if (CLI::detail::to_lower(options->type) == "q8_0")
-        fail(ErrorCode::kBadOption, "--type", "q8_0 is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16");
+        fail(ErrorCode::kBadOption, "--type",
+             "q8_0 is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16");
     }
     action = [options] { convert(*options); };
   });

@@ -47,7 +47,9 @@ Json scalar_json(GgufType type, std::string_view bytes) {
   }
 }
 
-std::string list_words(const GgufValue& value) { return fmt::format("{} x {}", value.length(), gguf_type_name(value.element)); }
+std::string list_words(const GgufValue& value) {
+  return fmt::format("{} x {}", value.length(), gguf_type_name(value.element));
+}
 
 Json value_json(const GgufValue& value) {
   if (value.type != GgufType::kArray) {

@@ -20,8 +20,8 @@ class GgufOutput {
   /// Takes the output's place: no other run writes it while this object lives. Both arguments must outlive it.
   GgufOutput(const PruneOptions& options, const OpenModel& open);
 
-  /// Cuts, converts and puts the file in its place; sets what `outcome` says of files. Nothing is left of a failure. Throws
-  /// kNoSpace, before anything is written, unless there is room for the passing folder and the file.
+  /// Cuts, converts and puts the file in its place; sets what `outcome` says of files. Nothing is left of a failure.
+  /// Throws kNoSpace, before anything is written, unless there is room for the passing folder and the file.
   void write(const SlicePlan& plan, SliceOptions slice, Outcome& outcome, Progress& progress);
 
  private:

@@ -14,7 +14,9 @@ constexpr std::array<std::pair<const char*, Dtype>, 4> kTypes{
 
 }  // namespace
 
-bool is_gguf_name(const std::string& path) { return CLI::detail::to_lower(path).ends_with(".gguf"); }
+bool is_gguf_name(const std::string& path) {
+  return CLI::detail::to_lower(path).ends_with(".gguf");
+}
 
 CLI::Validator gguf_type_names() {
   std::vector<std::string> names;

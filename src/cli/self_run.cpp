@@ -308,9 +308,11 @@ void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptio
     const bool may_differ = self.from_gguf ? model.keys.deci_refused.empty() : gguf_layers_may_differ(model.family);
     if (!self.pad && !may_differ) {
       fail(ErrorCode::kUnsupported, "--allocate",
-           "adaptive gives every layer a width of its own, and llama.cpp wants them alike in '{}' models: fill up with zero "
+           "adaptive gives every layer a width of its own, and llama.cpp wants them alike in '{}' models: fill up with "
+           "zero "
            "neurons to one width (--pad), or choose --allocate uniform{}",
-           model.family, self.from_gguf && gguf_layers_may_differ(model.family) ? " (its folder could go under 'deci')" : "");
+           model.family,
+           self.from_gguf && gguf_layers_may_differ(model.family) ? " (its folder could go under 'deci')" : "");
     }
     require_shareable_widths(model, multiple);
     return;

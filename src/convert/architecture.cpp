@@ -7,7 +7,7 @@
 #include <span>
 
 #include "base/error.h"
-#include "model/family.h"
+#include "convert/rotary_scaling.h"
 
 namespace prunenet {
 namespace {
@@ -18,16 +18,16 @@ enum class Biases { kNone, kOptional, kRequired };
 
 // What an architecture's graph can do.
 struct Graph {
-  std::string_view family;        // of ours
-  std::string_view name;          // of llama.cpp's
+  std::string_view family;  // of ours
+  std::string_view name;    // of llama.cpp's
   BlockKind block = BlockKind::kSequential;
-  bool either_block = false;      // its metadata says which (gptneox)
+  bool either_block = false;  // its metadata says which (gptneox)
   NormKind norm = NormKind::kRmsNorm;
-  Activations activations;        // the tanh form of GELU stands for the exact one (1e-3 of an activation apart)
+  Activations activations;  // the tanh form of GELU stands for the exact one (1e-3 of an activation apart)
   bool adjacent_pairs = false;
-  bool free_heads = false;        // heads * head_dim may differ from the hidden size
-  bool deci_alike = false;        // where layers differ, deci computes the same
-  bool head_bias = false;         // a bias of the output head is expected (and none elsewhere)
+  bool free_heads = false;  // heads * head_dim may differ from the hidden size
+  bool deci_alike = false;  // where layers differ, deci computes the same
+  bool head_bias = false;   // a bias of the output head is expected (and none elsewhere)
   Biases attention_biases = Biases::kNone, ffn_biases = Biases::kNone;
   bool rope_freqs = false, longrope = false;  // tensors of rotary factors that are read
 };
@@ -79,7 +79,8 @@ const std::vector<Graph>& graphs() {
 }
 
 [[noreturn]] void refuse(const Config& config, const std::string& architecture, const std::string& what) {
-  fail(ErrorCode::kUnsupported, config.where(), "llama.cpp's architecture '{}' {}, so that it cannot run this model", architecture, what);
+  fail(ErrorCode::kUnsupported, config.where(), "llama.cpp's architecture '{}' {}, so that it cannot run this model",
+       architecture, what);
 }
 
 std::string_view words(Activation activation) {
@@ -97,35 +98,12 @@ std::string_view words(Activation activation) {
   return "";
 }
 
-// The config's words on rotary scaling, wherever they stand.
-std::optional<Config> rotary_scaling(const Config& config) {
-  auto scaling = config.section("rope_scaling");
-  if (!scaling) scaling = config.section("rope_parameters");
-  return scaling;
-}
-
-std::string scaling_kind(const Config& config) {
-  const auto scaling = rotary_scaling(config);
-  if (!scaling) return "default";
-  const auto stated = scaling->text("rope_type");
-  return stated ? *stated : scaling->text("type").value_or("default");
-}
-
-double rotary_theta(const Config& config) {
-  const TransformerSpec spec = find_family(config).transformer(config);
-  const auto scaling = rotary_scaling(config);
-  return scaling ? scaling->number("rope_theta", spec.rotary_theta) : spec.rotary_theta;
-}
-
-int64_t rotated(const TransformerDescription& transformer) {
-  return transformer.rotary ? 2 * static_cast<int64_t>(transformer.rotary->inv_freq.size()) : 0;
-}
-
 void require_same_layers(const Graph& graph, const ModelDescription& model, const Config& config) {
   for (size_t layer = 1; layer < model.layers.size(); ++layer) {
     if (model.sizes(layer) == model.sizes(0)) continue;
     fail(ErrorCode::kUnsupported, config.where(),
-         "layer {} has {} neurons and {} key-value heads, layer 0 has {} and {}: llama.cpp's architecture '{}' wants all "
+         "layer {} has {} neurons and {} key-value heads, layer 0 has {} and {}: llama.cpp's architecture '{}' wants "
+         "all "
          "layers alike (prune with one width, or --allocate adaptive --pad)",
          layer, model.sizes(layer).width, model.sizes(layer).kv_heads, model.sizes(0).width, model.sizes(0).kv_heads,
          graph.name);
@@ -142,7 +120,8 @@ bool layers_alike(const ModelDescription& model) {
 void require_biases_fit(const Config& config, const std::string& architecture, const char* part, Biases biases,
                         const std::vector<const LinearDescription*>& linears) {
   for (const LinearDescription* linear : linears) {
-    if (biases == Biases::kNone && linear->bias) refuse(config, architecture, fmt::format("has no biases of its {} ('{}' is there)", part, *linear->bias));
+    if (biases == Biases::kNone && linear->bias)
+      refuse(config, architecture, fmt::format("has no biases of its {} ('{}' is there)", part, *linear->bias));
     if (biases == Biases::kRequired && !linear->bias)
       refuse(config, architecture, fmt::format("needs biases of its {} ('{}' has none)", part, linear->weight.tensor));
   }
@@ -162,11 +141,13 @@ void require_biases_fit(const Graph& graph, const BlockDescription& block, const
 void require_scaling_fits(const Graph& graph, const Config& config) {
   const std::string kind = scaling_kind(config), name(graph.name);
   if (kind == "llama3" && !graph.rope_freqs) refuse(config, name, "reads no rotary factors of the kind 'llama3'");
-  if ((kind == "longrope" || kind == "su") && !graph.longrope) refuse(config, name, "reads no rotary factors of the kind 'longrope'");
+  if ((kind == "longrope" || kind == "su") && !graph.longrope)
+    refuse(config, name, "reads no rotary factors of the kind 'longrope'");
   if (kind != "yarn") return;
   const auto scaling = rotary_scaling(config);
   const double fast = scaling->number("beta_fast", 32), slow = scaling->number("beta_slow", 1);
-  if (fast != 32 || slow != 1) refuse(config, name, fmt::format("has the yarn constants beta_fast 32 and beta_slow 1, not {} and {}", fast, slow));
+  if (fast != 32 || slow != 1)
+    refuse(config, name, fmt::format("has the yarn constants beta_fast 32 and beta_slow 1, not {} and {}", fast, slow));
 }
 
 void require_graph_fits(const Graph& graph, const ModelDescription& model, const TransformerDescription& transformer,
@@ -174,13 +155,18 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
   const std::string name(graph.name);
   if (transformer.alibi) refuse(config, name, "has no alibi positions");
   if (!graph.either_block && transformer.block != graph.block)
-    refuse(config, name, graph.block == BlockKind::kParallel ? "computes attention and FFN in parallel" : "computes attention and FFN one after the other");
+    refuse(config, name,
+           graph.block == BlockKind::kParallel ? "computes attention and FFN in parallel"
+                                               : "computes attention and FFN one after the other");
   if (transformer.block == BlockKind::kPostNorm) refuse(config, name, "norms before each block, not after");
   if (transformer.norm != graph.norm) refuse(config, name, "has another kind of norm");
   if (transformer.project_in || transformer.project_out) refuse(config, name, "has no projections around its layers");
   if (transformer.logit_scale != 1) refuse(config, name, "has no logit_scale");
-  if (std::find(graph.activations.begin(), graph.activations.end(), transformer.activation) == graph.activations.end()) {
-    refuse(config, name, fmt::format("has the activation {}, not {}", words(graph.activations.front()), words(transformer.activation)));
+  if (std::find(graph.activations.begin(), graph.activations.end(), transformer.activation) ==
+      graph.activations.end()) {
+    refuse(
+        config, name,
+        fmt::format("has the activation {}, not {}", words(graph.activations.front()), words(transformer.activation)));
   }
   const double scale = graph.name == "gemma" ? std::sqrt(static_cast<double>(model.hidden)) : 1;
   if (transformer.embedding_scale != scale) refuse(config, name, "scales embeddings otherwise");
@@ -192,34 +178,41 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
     if (std::abs(attention.score_scale * std::sqrt(static_cast<double>(attention.head_dim)) - 1) > 1e-9)
       refuse(config, name, "scales attention scores by 1 / sqrt(head size) in every layer");
     if (!graph.free_heads && !graph.deci_alike && attention.heads * attention.head_dim != model.hidden) {
-      refuse(config, name, fmt::format("wants heads x head size ({} x {}) to be the hidden size {}", attention.heads,
-                                       attention.head_dim, model.hidden));
+      refuse(config, name,
+             fmt::format("wants heads x head size ({} x {}) to be the hidden size {}", attention.heads,
+                         attention.head_dim, model.hidden));
     }
   }
   if (transformer.head.bias && !graph.head_bias) refuse(config, name, "has no bias of the output head");
-  if (graph.head_bias && (!transformer.head.bias || model.tied_head)) refuse(config, name, "needs an output head with a bias");
+  if (graph.head_bias && (!transformer.head.bias || model.tied_head))
+    refuse(config, name, "needs an output head with a bias");
 }
 
 // Where llama.cpp computes something else than the model does, without refusing it.
-std::vector<std::string> notes_on(const TransformerDescription& transformer, const Config& config, const std::string& name) {
+std::vector<std::string> notes_on(const TransformerDescription& transformer, const Config& config,
+                                  const std::string& name) {
   std::vector<std::string> notes;
   int64_t window = 0;
   for (const BlockDescription& block : transformer.blocks) window = std::max(window, block.attention.window);
   if (window > 0 && (transformer.max_context == 0 || window < transformer.max_context)) {
-    notes.push_back(fmt::format(
-        "this model attends to a window of {} tokens; llama.cpp's architecture '{}' has none, and attends to all: texts longer "
-        "than that come out differently",
-        window, name));
+    notes.push_back(
+        fmt::format("this model attends to a window of {} tokens; llama.cpp's architecture '{}' has none, and attends "
+                    "to all: texts longer "
+                    "than that come out differently",
+                    window, name));
   }
   if (!transformer.rotary) return notes;
   if (scaling_kind(config) == "dynamic") {
-    notes.push_back("the dynamic scaling of rotary positions, which begins beyond the context, has no place in GGUF and is left out");
+    notes.push_back(
+        "the dynamic scaling of rotary positions, which begins beyond the context, has no place in GGUF and is left "
+        "out");
   }
   if (transformer.rotary->long_from > 0) {
-    notes.push_back(fmt::format(
-        "llama.cpp takes the long rotary factors where its context (-c) is larger than {0} tokens, whatever the length of the text; "
-        "this model does where the text is: run texts of up to {0} tokens with -c {0}",
-        transformer.rotary->long_from));
+    notes.push_back(
+        fmt::format("llama.cpp takes the long rotary factors where its context (-c) is larger than {0} tokens, "
+                    "whatever the length of the text; "
+                    "this model does where the text is: run texts of up to {0} tokens with -c {0}",
+                    transformer.rotary->long_from));
   }
   return notes;
 }
@@ -227,11 +220,13 @@ std::vector<std::string> notes_on(const TransformerDescription& transformer, con
 }  // namespace
 
 bool gguf_layers_may_differ(const std::string& family) {
-  return std::any_of(graphs().begin(), graphs().end(), [&](const Graph& g) { return g.family == family && g.deci_alike; });
+  return std::any_of(graphs().begin(), graphs().end(),
+                     [&](const Graph& g) { return g.family == family && g.deci_alike; });
 }
 
 bool gguf_heads_may_be_cut(const std::string& family) {
-  return std::any_of(graphs().begin(), graphs().end(), [&](const Graph& g) { return g.family == family && (g.free_heads || g.deci_alike); });
+  return std::any_of(graphs().begin(), graphs().end(),
+                     [&](const Graph& g) { return g.family == family && (g.free_heads || g.deci_alike); });
 }
 
 GgufArchitecture find_architecture(const ModelDescription& model, const TransformerDescription& transformer,
@@ -241,10 +236,12 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
   if (graph == table.end()) {
     std::string known;
     for (const Graph& g : table) known += (known.empty() ? "" : ", ") + std::string(g.family);
-    fail(ErrorCode::kUnsupported, config.where(), "llama.cpp has no architecture for '{}' models; it has for {}", model.family, known);
+    fail(ErrorCode::kUnsupported, config.where(), "llama.cpp has no architecture for '{}' models; it has for {}",
+         model.family, known);
   }
   require_graph_fits(*graph, model, transformer, config);
-  GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs, notes_on(transformer, config, std::string(graph->name))};
+  GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs,
+                                notes_on(transformer, config, std::string(graph->name))};
   const LayerDescription& first = model.layers.front();
   const bool heads_fit = graph->free_heads || first.heads * first.head_dim == model.hidden;
   if (layers_alike(model) && heads_fit) {
@@ -255,116 +252,9 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
   architecture.name = "deci";
   architecture.adjacent_pairs = true;
   architecture.notes.push_back(fmt::format(
-      "the file goes under the architecture 'deci', of which llama.cpp reads the sizes of every layer: '{}' {}", graph->name,
-      heads_fit ? "wants all layers alike" : "wants heads x head size to be the hidden size"));
+      "the file goes under the architecture 'deci', of which llama.cpp reads the sizes of every layer: '{}' {}",
+      graph->name, heads_fit ? "wants all layers alike" : "wants heads x head size to be the hidden size"));
   return architecture;
-}
-
-namespace {
-
-// One number where the layers agree, else a list.
-GgufValue of_layers(const ModelDescription& model, int64_t LayerSizes::*size) {
-  std::vector<uint32_t> values;
-  for (size_t layer = 0; layer < model.layers.size(); ++layer) values.push_back(static_cast<uint32_t>(model.sizes(layer).*size));
-  const bool alike = std::all_of(values.begin(), values.end(), [&](uint32_t value) { return value == values.front(); });
-  return alike ? GgufValue::of_u32(values.front()) : GgufValue::of_u32s(values);
-}
-
-void put_rotary(GgufMetadata& metadata, const std::string& prefix, const TransformerDescription& transformer,
-                const Config& config) {
-  const auto key = [&](const char* name) { return prefix + "rope." + name; };
-  metadata.set(key("dimension_count"), GgufValue::of_u32(static_cast<uint32_t>(rotated(transformer))));
-  metadata.set(key("freq_base"), GgufValue::of_f32(static_cast<float>(rotary_theta(config))));
-  const std::string kind = scaling_kind(config);
-  const auto scaling = rotary_scaling(config);
-  if (kind == "default" || kind == "llama3" || kind == "dynamic") return;  // llama3: a tensor of factors
-  const auto original = [&] {
-    const double stated = scaling->number("original_max_position_embeddings",
-                                          config.number("original_max_position_embeddings", static_cast<double>(transformer.max_context)));
-    return GgufValue::of_u32(static_cast<uint32_t>(std::clamp(stated, 0.0, 4e9)));
-  };
-  if (kind == "linear" || kind == "yarn") {
-    metadata.set(key("scaling.type"), GgufValue::of_text(kind));
-    metadata.set(key("scaling.factor"), GgufValue::of_f32(static_cast<float>(scaling->number("factor", 1))));
-    if (kind == "linear") return;
-    metadata.set(key("scaling.original_context_length"), original());
-    // llama.cpp multiplies this with what follows from the factor.
-    const double usual = 0.1 * std::log(std::max(scaling->number("factor", 1), 1.0)) + 1;
-    if (std::abs(transformer.rotary->attention_factor - usual) > 1e-6)
-      metadata.set(key("scaling.attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor / usual)));
-    return;
-  }
-  if (kind == "longrope" || kind == "su") {
-    metadata.set(key("scaling.type"), GgufValue::of_text("longrope"));
-    metadata.set(key("scaling.original_context_length"), original());
-    metadata.set(key("scaling.attn_factor"), GgufValue::of_f32(static_cast<float>(transformer.rotary->attention_factor)));
-    return;
-  }
-  fail(ErrorCode::kUnsupported, config.where(), "rotary scaling of type '{}' cannot be stated in GGUF", kind);
-}
-
-}  // namespace
-
-GgufMetadata architecture_metadata(const GgufArchitecture& architecture, const ModelDescription& model,
-                                   const TransformerDescription& transformer, const Config& config,
-                                   const std::string& name) {
-  GgufMetadata metadata;
-  metadata.set("general.architecture", GgufValue::of_text(architecture.name));
-  metadata.set("general.type", GgufValue::of_text("model"));
-  if (!name.empty()) metadata.set("general.name", GgufValue::of_text(name));
-  const std::string prefix = architecture.name + ".";
-  const auto number = [&](const char* key, int64_t value) {
-    metadata.set(prefix + key, GgufValue::of_u32(static_cast<uint32_t>(value)));
-  };
-  const LayerDescription& first = model.layers.front();
-  number("block_count", static_cast<int64_t>(model.layers.size()));
-  number("context_length", transformer.max_context > 0 ? transformer.max_context : 2048);
-  number("embedding_length", model.hidden);
-  metadata.set(prefix + "feed_forward_length", of_layers(model, &LayerSizes::width));
-  metadata.set(prefix + "attention.head_count", of_layers(model, &LayerSizes::heads));
-  metadata.set(prefix + "attention.head_count_kv", of_layers(model, &LayerSizes::kv_heads));
-  const bool plain = first.heads * first.head_dim == model.hidden && architecture.name != "gemma";
-  if (!plain || architecture.name == "deci") {  // llama.cpp takes hidden / heads of layer 0 otherwise
-    number("attention.key_length", first.head_dim);
-    number("attention.value_length", first.head_dim);
-  }
-  metadata.set(prefix + (transformer.norm == NormKind::kRmsNorm ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"),
-               GgufValue::of_f32(static_cast<float>(transformer.norm_epsilon)));
-  if (transformer.rotary) put_rotary(metadata, prefix, transformer, config);
-  number("vocab_size", transformer.vocab);
-  // llama.cpp does not read it of 'llama'; whoever converts back does.
-  const int64_t window = transformer.blocks.front().attention.window;
-  if (window > 0 && model.family == "mistral") number("attention.sliding_window", window);
-  if (architecture.name == "falcon") metadata.set("falcon.tensor_data_layout", GgufValue::of_text("jploski"));
-  if (architecture.name == "gptneox")
-    metadata.set("gptneox.use_parallel_residual", GgufValue::of_bool(transformer.block == BlockKind::kParallel));
-  if (architecture.name == "phi3") {
-    number("attention.sliding_window", window);
-    if (!metadata.has("phi3.rope.scaling.original_context_length"))
-      number("rope.scaling.original_context_length",
-             static_cast<int64_t>(config.number("original_max_position_embeddings", static_cast<double>(transformer.max_context))));
-  }
-  return metadata;
-}
-
-std::vector<RotaryFactors> rotary_factors(const TransformerDescription& transformer, const Config& config) {
-  std::vector<RotaryFactors> all;
-  if (!transformer.rotary) return all;
-  const std::string kind = scaling_kind(config);
-  const double theta = rotary_theta(config);
-  const auto count = static_cast<double>(rotated(transformer));
-  const auto factors = [&](const std::vector<double>& frequencies) {
-    std::vector<float> values;
-    for (size_t i = 0; i < frequencies.size(); ++i)
-      values.push_back(static_cast<float>(std::pow(theta, -2 * static_cast<double>(i) / count) / frequencies[i]));
-    return values;
-  };
-  if (kind == "llama3") all.push_back({"rope_freqs.weight", factors(transformer.rotary->inv_freq)});
-  if (kind == "longrope" || kind == "su") {
-    all.push_back({"rope_factors_long.weight", factors(transformer.rotary->long_inv_freq)});
-    all.push_back({"rope_factors_short.weight", factors(transformer.rotary->inv_freq)});
-  }
-  return all;
 }
 
 }  // namespace prunenet

@@ -13,14 +13,14 @@
 namespace prunenet {
 
 struct GgufArchitecture {
-  std::string name;             // general.architecture
-  bool adjacent_pairs = false;  // rows of query and key are in the order of adjacent rotary pairs
+  std::string name;                // general.architecture
+  bool adjacent_pairs = false;     // rows of query and key are in the order of adjacent rotary pairs
   std::vector<std::string> notes;  // what a person should know
 };
 
 /// The architecture for a described model: deci where the layers differ. Throws kUnsupported where llama.cpp has none,
-/// saying what it lacks (OPT; alibi; other activations, scales or norms than its graph has; layers that differ in a family
-/// that must have them alike).
+/// saying what it lacks (OPT; alibi; other activations, scales or norms than its graph has; layers that differ in a
+/// family that must have them alike).
 GgufArchitecture find_architecture(const ModelDescription& model, const TransformerDescription& transformer,
                                    const Config& config);
 

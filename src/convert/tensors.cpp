@@ -31,7 +31,8 @@ class RowEncoder {
     const size_t start = buffer_.size();
     buffer_.resize(start + size);
     if (narrow(values.data(), values.size(), tensor_.spec.dtype, buffer_.data() + start)) return;
-    fail(ErrorCode::kNonFinite, where_, "holds a value that {} cannot store (NaN, infinity, or beyond its range): choose f32 or bf16",
+    fail(ErrorCode::kNonFinite, where_,
+         "holds a value that {} cannot store (NaN, infinity, or beyond its range): choose f32 or bf16",
          dtype_name(tensor_.spec.dtype));
   }
 

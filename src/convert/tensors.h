@@ -12,8 +12,8 @@
 namespace prunenet {
 
 struct ConvertedTensor {
-  TensorSpec spec;   // name, type and shape in the new checkpoint
-  MatrixRef source;  // [rows, cols] there; a vector is a matrix of one column
+  TensorSpec spec;                   // name, type and shape in the new checkpoint
+  MatrixRef source;                  // [rows, cols] there; a vector is a matrix of one column
   std::vector<int64_t> row_order{};  // new row i is row row_order[i] of the source; empty: as they are
   float add = 0;                     // to every value
   std::vector<float> values{};       // instead of a source: computed ones

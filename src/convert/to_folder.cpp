@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/output_folder.h"
 #include "checkpoint/config_text.h"
+#include "convert/rotary_scaling.h"
 #include "convert/vocabulary.h"
 #include "model/gguf_config.h"
 #include "model/transformer.h"
@@ -63,8 +64,9 @@ Dtype most_common_type(const Checkpoint& checkpoint) {
     if (entry.stored.spec.shape.size() == 2) elements[entry.stored.spec.dtype] += entry.stored.spec.num_elements();
   }
   if (elements.empty()) return Dtype::kF32;
-  const Dtype most =
-      std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+  const Dtype most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) {
+                       return a.second < b.second;
+                     })->first;
   return dtype_is_quantised(most) ? Dtype::kF16 : most;
 }
 
@@ -97,7 +99,8 @@ FolderPlan retype(const Checkpoint& checkpoint, std::optional<Dtype> type) {
     if (type && dtype_is_computable(spec.dtype)) tensor.spec.dtype = *type;
     plan.tensors.push_back(std::move(tensor));
   }
-  plan.config_text = type ? with_type(checkpoint.config_text(), *type, checkpoint.config_where()) : checkpoint.config_text();
+  plan.config_text =
+      type ? with_type(checkpoint.config_text(), *type, checkpoint.config_where()) : checkpoint.config_text();
   return plan;
 }
 
@@ -114,7 +117,8 @@ bool is_exact(const Checkpoint& checkpoint, const TensorSpec& spec, Dtype type) 
 // transformers wants biases of all four projections or of none.
 void add_output_biases(const ModelDescription& model, Dtype type, FolderPlan& plan) {
   const auto stored = [&](const std::string& name) {
-    return std::any_of(plan.tensors.begin(), plan.tensors.end(), [&](const ConvertedTensor& t) { return t.spec.name == name; });
+    return std::any_of(plan.tensors.begin(), plan.tensors.end(),
+                       [&](const ConvertedTensor& t) { return t.spec.name == name; });
   };
   for (size_t layer = 0; layer < model.layers.size(); ++layer) {
     const std::string attention = fmt::format("model.layers.{}.self_attn.", layer);
@@ -132,26 +136,32 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
   if (file == nullptr && !asked) return retype(checkpoint, asked);
   const Dtype type = asked.value_or(most_common_type(checkpoint));
   if (dtype_is_quantised(type)) {
-    fail(ErrorCode::kBadOption, "--type", "{} is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16", dtype_name(type));
+    fail(ErrorCode::kBadOption, "--type",
+         "{} is a type of GGUF files: name the output *.gguf, or choose f32, f16 or bf16", dtype_name(type));
   }
   if (file == nullptr) return retype(checkpoint, type);
   const std::string where = checkpoint.config_where();
   const auto architecture = file->metadata().text("general.architecture", where);
   if (architecture != "llama") {
-    fail(ErrorCode::kUnsupported, where, "GGUF of architecture '{}' cannot become a Hugging Face folder; 'llama' can (LLaMA, Mistral and what is built like them)",
+    fail(ErrorCode::kUnsupported, where,
+         "GGUF of architecture '{}' cannot become a Hugging Face folder; 'llama' can (LLaMA, Mistral and what is built "
+         "like them)",
          architecture.value_or(""));
   }
   const TransformerDescription transformer = describe_transformer(checkpoint, model);
-  const auto turned = transformer.rotary ? 2 * static_cast<int64_t>(transformer.rotary->inv_freq.size()) : 0;
+  const int64_t turned = rotated(transformer);
   FolderPlan plan;
   for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
     const TensorSpec& spec = entry.stored.spec;
-    if (std::find(model.buffers.begin(), model.buffers.end(), spec.name) != model.buffers.end()) continue;  // in the config
+    if (std::find(model.buffers.begin(), model.buffers.end(), spec.name) != model.buffers.end())
+      continue;  // in the config
     const std::string name = folder_name(spec.name);
-    if (name.empty()) fail(ErrorCode::kUnsupported, checkpoint.where(entry), "has no place in a Hugging Face folder of a LLaMA");
+    if (name.empty())
+      fail(ErrorCode::kUnsupported, checkpoint.where(entry), "has no place in a Hugging Face folder of a LLaMA");
     ConvertedTensor tensor{{name, type, spec.shape}, whole_tensor(spec)};
     // GGUF holds vectors as F32: those that were so before it are not rounded, unless the user says so.
-    if (!asked && spec.shape.size() == 1 && spec.dtype == Dtype::kF32 && !is_exact(checkpoint, spec, type)) tensor.spec.dtype = Dtype::kF32;
+    if (!asked && spec.shape.size() == 1 && spec.dtype == Dtype::kF32 && !is_exact(checkpoint, spec, type))
+      tensor.spec.dtype = Dtype::kF32;
     const int64_t dim = model.layers.front().head_dim;
     if (name.find(".q_proj.") != std::string::npos || name.find(".k_proj.") != std::string::npos) {
       if (tensor.source.rows % dim != 0)
@@ -161,7 +171,8 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
     plan.tensors.push_back(std::move(tensor));
   }
   if (model.family == "mistral" && checkpoint.find("blk.0.attn_q.bias") != nullptr)
-    fail(ErrorCode::kUnsupported, where, "has a sliding window and biases of its attention, which no LLaMA or Mistral of transformers has");
+    fail(ErrorCode::kUnsupported, where,
+         "has a sliding window and biases of its attention, which no LLaMA or Mistral of transformers has");
   add_output_biases(model, type, plan);
   Json config = Json::parse(config_of(checkpoint));
   config.erase(kGgufArchitectureKey);
@@ -178,7 +189,8 @@ uint64_t write_folder(const Checkpoint& checkpoint, const FolderPlan& plan, cons
                       uint64_t max_shard_bytes, Progress& progress) {
   const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
   if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
-  if (is_within(source, out)) fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
+  if (is_within(source, out))
+    fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
   OutputFolder folder(out, overwrite);
   const Checkpoint::SideFiles side = checkpoint.side_files();
   CheckpointWriter writer(folder.staging(), specs_of(plan.tensors), checkpoint.metadata(), max_shard_bytes);

@@ -22,8 +22,8 @@ struct FolderPlan {
 
 /// From a GGUF file (architecture llama; others: kUnsupported): tensors under transformers' names and in its order of
 /// rotary rows, config.json, tokenizer files. From a folder: its tensors in another type. `type`: F32, F16 or BF16 of
-/// every floating tensor. Nothing: of a folder, every tensor's own; of a GGUF file that of most matrices, F16 where those
-/// are quantised, and F32 for vectors that this would round.
+/// every floating tensor. Nothing: of a folder, every tensor's own; of a GGUF file that of most matrices, F16 where
+/// those are quantised, and F32 for vectors that this would round.
 FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& model, std::optional<Dtype> type);
 
 /// Writes the folder `target`, whole or not at all. Returns the bytes of its weight files. Throws as write_slice does.

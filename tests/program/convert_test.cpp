@@ -21,7 +21,8 @@ class GgufProgram : public testing::Test {
   std::string model() {
     if (fs::exists(folder_ / "model")) return path("model");
     tiny_model(7, {.hidden = 64, .width = 128, .layers = 2, .vocab = 512}).write(folder_ / "model");
-    for (const auto& [name, bytes] : vocabulary_files(VocabularyKind::kLlama, 512)) write_bytes(folder_ / "model" / name, bytes);
+    for (const auto& [name, bytes] : vocabulary_files(VocabularyKind::kLlama, 512))
+      write_bytes(folder_ / "model" / name, bytes);
     return path("model");
   }
   std::string converted(const std::string& name, const std::string& type) {
@@ -33,7 +34,8 @@ class GgufProgram : public testing::Test {
                       const std::string& output = {}) {
     const RunResult run = run_prunenet(arguments);
     EXPECT_EQ(run.status, status) << run.err;
-    for (const std::string& word : words) EXPECT_NE(run.err.find(word), std::string::npos) << word << "\nin " << run.err;
+    for (const std::string& word : words)
+      EXPECT_NE(run.err.find(word), std::string::npos) << word << "\nin " << run.err;
     if (!output.empty()) {
       EXPECT_FALSE(fs::exists(folder_ / output));
     }
@@ -68,7 +70,8 @@ TEST_F(GgufProgram, InspectShowsEveryKey) {
 TEST_F(GgufProgram, AFolderAndItsGgufFileAreTheSameModel) {
   PRUNENET_REQUIRE_RUNTIME();
   const std::string gguf = converted("out.gguf", "f32");
-  const Json folder = prunenet_json({"score", model(), "--ids", "1,5,9,3,7,2"}), file = prunenet_json({"score", gguf, "--ids", "1,5,9,3,7,2"});
+  const Json folder = prunenet_json({"score", model(), "--ids", "1,5,9,3,7,2"}),
+             file = prunenet_json({"score", gguf, "--ids", "1,5,9,3,7,2"});
   ASSERT_EQ(folder["logits_last"].size(), file["logits_last"].size());
   for (size_t i = 0; i < folder["logits_last"].size(); ++i)
     EXPECT_NEAR(folder["logits_last"][i].get<double>(), file["logits_last"][i].get<double>(), 1e-4);
@@ -76,7 +79,8 @@ TEST_F(GgufProgram, AFolderAndItsGgufFileAreTheSameModel) {
   const Json compared = prunenet_json({"compare", gguf, model(), "--own-text", "2", "--tokens", "16"});
   EXPECT_LT(compared["kl_nats"].get<double>(), 1e-6);
   EXPECT_EQ(compared["top1_agreement"], 1.0);
-  EXPECT_EQ(prunenet_json({"tokenize", gguf, "--text", "abc"})["ids"], prunenet_json({"tokenize", model(), "--text", "abc"})["ids"]);
+  EXPECT_EQ(prunenet_json({"tokenize", gguf, "--text", "abc"})["ids"],
+            prunenet_json({"tokenize", model(), "--text", "abc"})["ids"]);
 }
 
 TEST_F(GgufProgram, TheSameCommandGivesTheSameBytes) {
@@ -85,13 +89,15 @@ TEST_F(GgufProgram, TheSameCommandGivesTheSameBytes) {
   // general.name is the folder's, and so the same.
   EXPECT_EQ(read_bytes(folder_ / "a.gguf"), read_bytes(folder_ / "b.gguf"));
   for (const char* name : {"p.gguf", "q.gguf"})
-    prunenet_json({"prune", path("a.gguf"), "-o", path(name), "--method", "product", "--ratio", "0.25", "--threads", name[0] == 'p' ? "1" : "2"});
+    prunenet_json({"prune", path("a.gguf"), "-o", path(name), "--method", "product", "--ratio", "0.25", "--threads",
+                   name[0] == 'p' ? "1" : "2"});
   EXPECT_EQ(read_bytes(folder_ / "p.gguf"), read_bytes(folder_ / "q.gguf"));
 }
 
 TEST_F(GgufProgram, PruneOfAQuantisedFileSaysWhatIsQuantisedAnew) {
   const std::string gguf = converted("q8.gguf", "q8_0");
-  const RunResult run = run_prunenet({"prune", gguf, "-o", path("small.gguf"), "--method", "product", "--ratio", "0.25"});
+  const RunResult run =
+      run_prunenet({"prune", gguf, "-o", path("small.gguf"), "--method", "product", "--ratio", "0.25"});
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_NE(run.err.find("2 of 2 'ffn_down'"), std::string::npos) << run.err;
   EXPECT_EQ(prunenet_json({"inspect", path("small.gguf")})["ffn_widths"], (Json{96, 96}));
@@ -100,7 +106,8 @@ TEST_F(GgufProgram, PruneOfAQuantisedFileSaysWhatIsQuantisedAnew) {
 // Every block of the cut matrices is one of the source's, and nothing is said of quantising.
 TEST_F(GgufProgram, WholeBlocksAreCopied) {
   const std::string gguf = converted("q8.gguf", "q8_0");
-  const RunResult run = run_prunenet({"prune", gguf, "-o", path("small.gguf"), "--method", "product", "--ratio", "0.25", "--whole-blocks"});
+  const RunResult run = run_prunenet(
+      {"prune", gguf, "-o", path("small.gguf"), "--method", "product", "--ratio", "0.25", "--whole-blocks"});
   ASSERT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.err.find("quantised"), std::string::npos) << run.err;
   const Checkpoint before(gguf), after(path("small.gguf"));
@@ -113,7 +120,9 @@ TEST_F(GgufProgram, WholeBlocksAreCopied) {
     size_t from = 0;
     for (size_t block = 0; block < 3; ++block, ++from) {
       const auto wanted = kept.subspan((row * 3 + block) * kBlock, kBlock);
-      while (from < 4 && !std::equal(wanted.begin(), wanted.end(), bytes.subspan((row * 4 + from) * kBlock, kBlock).begin())) ++from;
+      while (from < 4 &&
+             !std::equal(wanted.begin(), wanted.end(), bytes.subspan((row * 4 + from) * kBlock, kBlock).begin()))
+        ++from;
       ASSERT_LT(from, 4u) << "row " << row << ", block " << block;
     }
   }
@@ -127,13 +136,18 @@ TEST_F(GgufProgram, RefusesWhatMakesNoSense) {
     return command;
   };
   expect_refusal(2, prune(gguf, "out", {"--method", "random"}), {"*.gguf"}, "out");
-  expect_refusal(2, prune(gguf, "out.gguf", {"--method", "random", "--type", "f16"}), {"--type", "convert"}, "out.gguf");
+  expect_refusal(2, prune(gguf, "out.gguf", {"--method", "random", "--type", "f16"}), {"--type", "convert"},
+                 "out.gguf");
   expect_refusal(2, prune(model(), "out", {"--method", "random", "--type", "f16"}), {"--type", "*.gguf"}, "out");
-  expect_refusal(2, prune(model(), "out.gguf", {"--method", "random", "--max-shard-size", "1"}), {"--max-shard-size"}, "out.gguf");
+  expect_refusal(2, prune(model(), "out.gguf", {"--method", "random", "--max-shard-size", "1"}), {"--max-shard-size"},
+                 "out.gguf");
   expect_refusal(2, prune(gguf, "out.gguf", {"--whole-blocks"}), {"--whole-blocks", "self"}, "out.gguf");
-  expect_refusal(1, prune(converted("f32.gguf", "f32"), "out.gguf", {"--method", "random", "--whole-blocks"}), {"--whole-blocks", "not quantised"}, "out.gguf");
-  expect_refusal(1, prune(gguf, "out.gguf", {"--method", "random", "--whole-blocks", "--width-multiple", "8"}), {"--width-multiple", "32"}, "out.gguf");
-  expect_refusal(1, {"prune", gguf, "-o", gguf, "--ratio", "0.25", "--method", "random", "--force"}, {"the model itself"});
+  expect_refusal(1, prune(converted("f32.gguf", "f32"), "out.gguf", {"--method", "random", "--whole-blocks"}),
+                 {"--whole-blocks", "not quantised"}, "out.gguf");
+  expect_refusal(1, prune(gguf, "out.gguf", {"--method", "random", "--whole-blocks", "--width-multiple", "8"}),
+                 {"--width-multiple", "32"}, "out.gguf");
+  expect_refusal(1, {"prune", gguf, "-o", gguf, "--ratio", "0.25", "--method", "random", "--force"},
+                 {"the model itself"});
   expect_refusal(2, {"convert", model(), "-o", path("out"), "--no-vocabulary"}, {"--no-vocabulary", "*.gguf"}, "out");
   expect_refusal(2, {"convert", model(), "-o", path("out.gguf"), "--type", "q4_0"}, {"--type"}, "out.gguf");
   expect_refusal(2, {"convert", model(), "-o", path("out"), "--type", "q8_0"}, {"--type", "*.gguf"}, "out");
@@ -150,7 +164,8 @@ TEST_F(GgufProgram, LeavesNothingBehindWhenTheDiskIsFull) {
   const auto before = folder_contents(folder_.path());
   const RunResult convert = run_prunenet({"convert", path("model"), "-o", path("out.gguf")}, small);
   EXPECT_EQ(convert.status, 1) << convert.err;
-  const RunResult prune = run_prunenet({"prune", path("model"), "-o", path("out.gguf"), "--method", "random", "--ratio", "0.25"}, small);
+  const RunResult prune =
+      run_prunenet({"prune", path("model"), "-o", path("out.gguf"), "--method", "random", "--ratio", "0.25"}, small);
   EXPECT_EQ(prune.status, 1) << prune.err;
   EXPECT_EQ(folder_contents(folder_.path()), before);
 }
