@@ -3,6 +3,7 @@
 
 #include "convert/fixtures.h"
 #include "convert/vocabulary.h"
+#include "support/edited_model.h"
 #include "support/tiny_model.h"
 
 namespace prunenet {
@@ -35,9 +36,87 @@ TEST(Refusals, ALlamaWithAnotherActivation) {
   expect_error(ErrorCode::kUnsupported, {"llama", "SiLU, not GELU"}, [&] { plan(folder / "model"); });
 }
 
+// Plans the golden with one thing changed.
+void plan_edited(const std::filesystem::path& golden, const std::function<void(EditedModel&)>& edit) {
+  const TemporaryFolder folder;
+  EditedModel model = read_model(golden);
+  edit(model);
+  model.write(folder / "model");
+  plan(folder / "model");
+}
+
+TEST(Refusals, RotaryScalingThatTheArchitectureDoesNotRead) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const auto expect_refused = [&](const std::string& golden, const std::vector<std::string>& words, const nlohmann::json& scaling) {
+    expect_error(ErrorCode::kUnsupported, words, [&] {
+      plan_edited(data / "golden" / golden, [&](EditedModel& model) { model.config["rope_scaling"] = scaling; });
+    });
+  };
+  const nlohmann::json llama3{{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+                              {"original_max_position_embeddings", 8192}};
+  const std::vector<double> factors(8, 2.0);
+  const nlohmann::json longrope{{"rope_type", "longrope"}, {"short_factor", factors}, {"long_factor", factors},
+                                {"original_max_position_embeddings", 64}};
+  expect_refused("qwen2", {"'qwen2' reads no rotary factors of the kind 'llama3'"}, llama3);
+  expect_refused("phi3", {"'phi3' reads no rotary factors of the kind 'llama3'"}, llama3);
+  expect_refused("qwen2", {"'qwen2' reads no rotary factors of the kind 'longrope'"}, longrope);
+  const nlohmann::json yarn{{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}, {"beta_fast", 4}};
+  for (const char* golden : {"llama", "qwen2"}) expect_refused(golden, {"beta_fast 32 and beta_slow 1, not 4 and 1"}, yarn);
+}
+
+TEST(Refusals, BiasesThatTheArchitectureLacksOrNeeds) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  expect_error(ErrorCode::kUnsupported, {"'gptneox' needs biases of its attention", ".attention.dense.weight' has none"}, [&] {
+    plan_edited(data / "golden/gpt_neox", [](EditedModel& model) {
+      model.config["attention_bias"] = false;
+      std::erase_if(model.tensors, [](const TestTensor& tensor) {
+        return tensor.spec.name.find(".attention.") != std::string::npos && tensor.spec.name.ends_with(".bias");
+      });
+    });
+  });
+  expect_error(ErrorCode::kUnsupported, {"'falcon' has no biases of its", "bias' is there"}, [&] {
+    plan_edited(data / "golden/falcon7b_mqa", [](EditedModel& model) {
+      model.config["bias"] = true;
+      for (int layer = 0; layer < 3; ++layer) {
+        for (const char* module : {"self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"}) {
+          const std::string name = "transformer.h." + std::to_string(layer) + "." + module;
+          model.put_random(name + ".bias", {model.tensor(name + ".weight").spec.shape[0]});
+        }
+      }
+    });
+  });
+  expect_error(ErrorCode::kUnsupported, {"'gemma' has no biases of its attention", "_proj.bias' is there"}, [&] {
+    plan_edited(data / "golden/gemma", [](EditedModel& model) {
+      model.config["attention_bias"] = true;
+      for (int layer = 0; layer < 3; ++layer) {
+        for (const char* module : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
+          const std::string name = "model.layers." + std::to_string(layer) + ".self_attn." + module;
+          model.put_random(name + ".bias", {model.tensor(name + ".weight").spec.shape[0]});
+        }
+      }
+    });
+  });
+}
+
 TEST(Refusals, LayersThatDifferWhereTheyMustNot) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  // The same in a LLaMA is written for 'deci'.
+  expect_error(ErrorCode::kUnsupported, {"layer 1 has 96 neurons", "layer 0 has 256", "'gpt2' wants all layers alike", "--pad"}, [&] {
+    plan_edited(data / "golden/gpt2", [](EditedModel& model) {  // whose matrices are stored transposed
+      model.keep_cols("transformer.h.1.mlp.c_fc.weight", 96);
+      model.keep_rows("transformer.h.1.mlp.c_fc.bias", 96);
+      model.keep_rows("transformer.h.1.mlp.c_proj.weight", 96);
+    });
+  });
+  expect_error(ErrorCode::kUnsupported, {"layer 2 has 96 neurons", "layer 0 has 192", "'phi3' wants all layers alike"}, [&] {
+    plan_edited(data / "golden/phi3", [](EditedModel& model) {
+      model.keep_rows("model.layers.2.mlp.gate_up_proj.weight", 192);
+      model.keep_cols("model.layers.2.mlp.down_proj.weight", 96);
+    });
+  });
+}
+
+TEST(Conversion, WritesALlamaWhoseLayersDifferForDeci) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
   const TemporaryFolder folder;
   convert_to_gguf(data / "golden/llama/pruned_perlayer", folder / "deci.gguf");
   const Checkpoint deci(folder / "deci.gguf");

@@ -5,6 +5,7 @@
 
 #include "convert/fixtures.h"
 #include "convert/vocabulary.h"
+#include "support/edited_model.h"
 
 namespace prunenet {
 namespace {
@@ -17,16 +18,27 @@ TEST_P(RoundTrip, KeepsEveryByteOfTheTensors) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const TemporaryFolder folder;
   const auto source = data / GetParam();
-  convert_to_gguf(source, folder / "there.gguf");
+  const bool vocabulary = has_tokenizer(Checkpoint(source));  // the goldens have none
+  convert_to_gguf(source, folder / "there.gguf", std::nullopt, vocabulary);
   convert_to_folder(folder / "there.gguf", folder / "back");
   EXPECT_EQ(tensors_of(Checkpoint(folder / "back")), tensors_of(Checkpoint(source)));
-  // The config says the same model: what decides its numbers is equal.
+  // The config says the same model: what decides its numbers is equal, an absent key and what transformers takes for it
+  // alike.
   const auto before = nlohmann::json::parse(read_bytes(source / "config.json"));
   const auto after = nlohmann::json::parse(read_bytes(folder / "back" / "config.json"));
-  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-                          "num_key_value_heads", "max_position_embeddings", "rms_norm_eps", "rope_theta", "vocab_size", "torch_dtype", "model_type", "sliding_window"}) {
-    if (before.contains(key)) {
-      EXPECT_EQ(after.value(key, nlohmann::json()), before[key]) << key;
+  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                          "max_position_embeddings", "rms_norm_eps", "rope_theta", "vocab_size", "torch_dtype", "model_type"}) {
+    ASSERT_TRUE(before.contains(key)) << key;
+    EXPECT_EQ(after.value(key, nlohmann::json()), before[key]) << key;
+  }
+  const auto hidden = before["hidden_size"].get<int64_t>(), heads = before["num_attention_heads"].get<int64_t>();
+  EXPECT_EQ(after.value("head_dim", hidden / heads), before.value("head_dim", hidden / heads));
+  EXPECT_EQ(after.value("tie_word_embeddings", false), before.value("tie_word_embeddings", false));
+  for (const char* key : {"rope_scaling", "sliding_window"})
+    EXPECT_EQ(after.value(key, nlohmann::json()), before.value(key, nlohmann::json())) << key;
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {  // which GGUF has as a part of the vocabulary
+    if (vocabulary) {
+      EXPECT_EQ(after.value(key, nlohmann::json()), before.at(key)) << key;
     }
   }
 }
@@ -63,6 +75,72 @@ TEST(RoundTripOfTypes, WritesAFolderInAnotherTypeAndKeepsItsOtherFiles) {
   EXPECT_EQ(read_bytes(folder / "halves" / "tokenizer.json"), read_bytes(data / "models/stories260K/tokenizer.json"));
 }
 
+// BF16 matrices beside F32 norms whose values no BF16 holds: each stays as it is.
+TEST(RoundTripOfTypes, KeepsEveryByteOfAMixedFolder) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  EditedModel mixed = read_model(data / "golden/llama_bf16");
+  const auto is_norm = [](const std::string& name) { return name.find("norm") != std::string::npos; };
+  std::vector<std::string> norms;
+  for (const TestTensor& tensor : mixed.tensors) {
+    if (is_norm(tensor.spec.name)) norms.push_back(tensor.spec.name);
+  }
+  ASSERT_EQ(norms.size(), 7u);
+  for (const std::string& name : norms) mixed.put_random(name, mixed.tensor(name).spec.shape, 1.37f);
+  mixed.write(folder / "mixed");
+  convert_to_gguf(folder / "mixed", folder / "there.gguf");
+  convert_to_folder(folder / "there.gguf", folder / "back");
+  const Checkpoint back(folder / "back");
+  for (const auto& entry : back.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    EXPECT_EQ(spec.dtype, is_norm(spec.name) ? Dtype::kF32 : Dtype::kBf16) << spec.name;
+  }
+  EXPECT_EQ(tensors_of(back), tensors_of(Checkpoint(folder / "mixed")));
+}
+
+// LLaMA 3.1 ends with any of three tokens.
+TEST(RoundTripOfConfig, KeepsAllTokensThatEndAText) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  EditedModel model = read_model(data / "models/stories260K");
+  model.config["eos_token_id"] = {2, 260, 261};
+  model.write(folder / "model");
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (std::filesystem::exists(data / "models/stories260K" / file))
+      write_bytes(folder / "model" / file, read_bytes(data / "models/stories260K" / file));
+  }
+  const std::vector<TokenId> ends{2, 260, 261};
+  const auto ends_of = [](const std::filesystem::path& path) { return describe_model(Checkpoint(path)).eos; };
+  ASSERT_EQ(ends_of(folder / "model"), ends);
+  convert_to_gguf(folder / "model", folder / "there.gguf", std::nullopt, true);
+  EXPECT_EQ(ends_of(folder / "there.gguf"), ends);
+  convert_to_folder(folder / "there.gguf", folder / "back");
+  EXPECT_EQ(ends_of(folder / "back"), ends);
+}
+
+TEST(RoundTripOfGguf, WithoutVocabularyHasNoKeyOfATokenizer) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  const auto source = data / "models/stories260K/stories260K.gguf";
+  const Checkpoint checkpoint(source);
+  ToGgufOptions options;
+  options.vocabulary = false;
+  SilentProgress silent;
+  write_gguf(checkpoint, plan_gguf(checkpoint, describe_model(checkpoint), options), folder / "bare.gguf", false, silent);
+  const GgufFile bare(folder / "bare.gguf");
+  size_t others = 0;
+  for (const auto& item : checkpoint.gguf()->metadata().items()) others += item.key.starts_with("tokenizer.") ? 0 : 1;
+  size_t found = 0;
+  for (const auto& item : bare.metadata().items()) {
+    if (item.key == "tokenizer.ggml.model") continue;  // "none", which llama.cpp asks for
+    EXPECT_FALSE(item.key.starts_with("tokenizer.")) << item.key;
+    ++found;
+  }
+  EXPECT_EQ(found, others);
+  EXPECT_FALSE(has_vocabulary(bare.metadata(), "bare.gguf"));
+  EXPECT_EQ(tensors_of(Checkpoint(folder / "bare.gguf")), tensors_of(checkpoint));
+}
+
 TEST(RoundTripOfGguf, KeepsEveryKeyOfTheMetadata) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const TemporaryFolder folder;
@@ -86,13 +164,16 @@ TEST(OwnConversion, HasTheTensorsOfThePublishedFile) {
   // What both state, they state alike; the type in which a number is written may differ.
   const std::string where = "metadata";
   const GgufMetadata &mine = own.gguf()->metadata(), &theirs = published.gguf()->metadata();
+  size_t compared = 0;
   for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
                           "llama.attention.head_count_kv", "llama.rope.dimension_count", "llama.attention.layer_norm_rms_epsilon",
                           "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"}) {
     if (theirs.has(key)) {
       EXPECT_EQ(mine.number(key, where), theirs.number(key, where)) << key;
+      ++compared;
     }
   }
+  EXPECT_EQ(compared, 9u);
   EXPECT_EQ(mine.texts("tokenizer.ggml.tokens", where), theirs.texts("tokenizer.ggml.tokens", where));
 }
 
