@@ -129,18 +129,18 @@ void read_normalizer_spec(std::string_view bytes, const std::string& where, Piec
 class Writer {
  public:
   Writer& number(uint64_t field, int64_t value) {  // negative ones take ten bytes
-    varint(field << 3 | static_cast<uint64_t>(Wire::kVarint));
+    varint((field << 3) | static_cast<uint64_t>(Wire::kVarint));
     varint(static_cast<uint64_t>(value));
     return *this;
   }
   Writer& four(uint64_t field, float value) {
-    varint(field << 3 | static_cast<uint64_t>(Wire::kFour));
+    varint((field << 3) | static_cast<uint64_t>(Wire::kFour));
     const auto bits = std::bit_cast<uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8) bytes_ += static_cast<char>(bits >> shift & 0xff);
+    for (int shift = 0; shift < 32; shift += 8) bytes_ += static_cast<char>((bits >> shift) & 0xff);
     return *this;
   }
   Writer& bytes(uint64_t field, std::string_view value) {
-    varint(field << 3 | static_cast<uint64_t>(Wire::kBytes));
+    varint((field << 3) | static_cast<uint64_t>(Wire::kBytes));
     varint(value.size());
     bytes_ += value;
     return *this;
