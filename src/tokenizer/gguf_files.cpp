@@ -11,12 +11,6 @@ namespace prunenet {
 namespace tokenization {
 namespace {
 
-// As SentencePiece writes a user-defined text.
-std::string with_marks(std::string text) {
-  for (size_t at = text.find(' '); at != text.npos; at = text.find(' ', at)) text.replace(at, 1, kMark);
-  return text;
-}
-
 /// The one piece that is to be the unknown one.
 std::optional<TokenId> unknown_piece(const GgufTokens& tokens) {
   const auto may_be = [&](TokenId id) {
@@ -32,8 +26,12 @@ std::optional<TokenId> unknown_piece(const GgufTokens& tokens) {
 
 PieceFile::Piece piece_of(const GgufTokens& tokens, TokenId id, TokenId unknown) {
   const GgufTokenType type = tokens.type(id);
-  PieceFile::Piece piece{tokens.text(id), tokens.scores[static_cast<size_t>(id)], type};
-  if (type == GgufTokenType::kUserDefined) piece.text = with_marks(piece.text);
+  PieceFile::Piece piece{{}, tokens.scores[static_cast<size_t>(id)], type};
+  if (type == GgufTokenType::kUserDefined) {
+    append_marked(piece.text, tokens.text(id));  // as SentencePiece writes it
+  } else {
+    piece.text = tokens.text(id);
+  }
   if (type == GgufTokenType::kUnknown) piece.type = GgufTokenType::kUnused;
   if (id == unknown) piece.type = GgufTokenType::kUnknown;
   return piece;

@@ -32,10 +32,11 @@ GgufVocabulary vocabulary_of_pieces(const PieceFile& file, const TokenizerConfig
   TokenList list(size, true, where);
   TokenId id = 0;
   for (const PieceFile::Piece& piece : file.pieces) {
-    std::string text = piece.text;
-    if (piece.type == GgufTokenType::kUserDefined) {  // llama.cpp seeks it where spaces are not marks yet
-      for (size_t at = text.find(kMark); at != text.npos; at = text.find(kMark, at + 1))
-        text.replace(at, kMark.size(), " ");
+    std::string text;
+    if (piece.type == GgufTokenType::kUserDefined) {
+      append_spaced(text, piece.text);  // llama.cpp seeks it where spaces are not marks yet
+    } else {
+      text = piece.text;
     }
     list.set(id++, text, piece.score, piece.type);
   }

@@ -35,23 +35,13 @@ class PieceText final : public TextModel {
     std::string marked;
     marked.reserve(text.size() + text.size() / 2);
     if (adds_space_ && behind_special) marked += kMark;
-    for (char c : text) {
-      if (c == ' ') {
-        marked += kMark;
-      } else {
-        marked += c;
-      }
-    }
+    append_marked(marked, text);
     merges_.append_ids(marked, ids);
   }
 
   void append_text(std::string& text, std::string_view token, bool at_start) const override {
     if (at_start && adds_space_ && token.starts_with(kMark)) token.remove_prefix(kMark.size());
-    for (size_t mark = token.find(kMark); mark != token.npos; mark = token.find(kMark)) {
-      text.append(token.substr(0, mark)) += ' ';
-      token.remove_prefix(mark + kMark.size());
-    }
-    text += token;
+    append_spaced(text, token);
   }
 
  private:

@@ -1,4 +1,5 @@
-// The mark that SentencePiece writes for a space, U+2581, and the places between words that it shows.
+// The mark that SentencePiece writes for a space, U+2581: from one to the other, and the places between words that it
+// shows.
 #pragma once
 
 #include <string>
@@ -7,6 +8,26 @@
 namespace prunenet::tokenization {
 
 inline constexpr std::string_view kMark = "\xe2\x96\x81";
+
+/// Appends `text` with a mark for every space.
+inline void append_marked(std::string& out, std::string_view text) {
+  for (char c : text) {
+    if (c == ' ') {
+      out += kMark;
+    } else {
+      out += c;
+    }
+  }
+}
+
+/// Appends `text` with a space for every mark.
+inline void append_spaced(std::string& out, std::string_view text) {
+  for (size_t mark = text.find(kMark); mark != text.npos; mark = text.find(kMark)) {
+    out.append(text.substr(0, mark)) += ' ';
+    text.remove_prefix(mark + kMark.size());
+  }
+  out += text;
+}
 
 /// Whether a mark stands behind another character. A merge whose result has none reaches across no word's start.
 inline bool has_inner_mark(std::string_view text) {

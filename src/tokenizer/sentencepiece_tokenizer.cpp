@@ -151,14 +151,6 @@ class SentencePieceTokenizer final : public Tokenizer {
     return static_cast<char>(value);
   }
 
-  static void append_spaced(std::string& text, std::string_view piece) {
-    for (size_t mark = piece.find(kMark); mark != piece.npos; mark = piece.find(kMark)) {
-      text.append(piece.substr(0, mark)) += ' ';
-      piece.remove_prefix(mark + kMark.size());
-    }
-    text += piece;
-  }
-
   std::string where_;
   std::unique_ptr<PieceModel> model_;
   TokenId pieces_ = 0;
