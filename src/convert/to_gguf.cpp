@@ -184,10 +184,23 @@ void note_unused(const Checkpoint& checkpoint, const ModelDescription& model, Gg
                                    unused.size() == 1 ? "" : " and others"));
 }
 
+// The name decides on more than itself.
+void set_name(const Checkpoint& checkpoint, const ToGgufOptions& options, GgufPlan& plan) {
+  const std::string where = checkpoint.config_where();
+  const bool before = special_tokens_take_spaces(plan.metadata.text("general.name", where).value_or(""));
+  const bool after = special_tokens_take_spaces(options.name);
+  plan.metadata.set("general.name", GgufValue::of_text(options.name));
+  if (before == after || !options.vocabulary || !has_vocabulary(plan.metadata, where)) return;
+  plan.notes.push_back(fmt::format("by the name '{}', which {} 'phi-3', special tokens {} along the spaces that follow in "
+                                   "llama.cpp; by the old name they {}", options.name,
+                                   after ? "contains" : "does not contain", after ? "take" : "do not take",
+                                   before ? "did" : "did not"));
+}
+
 GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& options) {
   GgufPlan plan;
   plan.metadata = checkpoint.gguf()->metadata();
-  if (!options.name.empty()) plan.metadata.set("general.name", GgufValue::of_text(options.name));
+  if (!options.name.empty()) set_name(checkpoint, options, plan);
   if (!options.vocabulary) drop_vocabulary(plan.metadata);
   TypeChoice types(options.type);
   int64_t coarser = 0;
@@ -224,7 +237,9 @@ GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, 
   plan.tensors = TensorPlanner(checkpoint, transformer, architecture, types).take(rotary_factors(transformer, config), tied);
   put_type(plan.metadata, plan.tensors);
   if (options.vocabulary) {
-    put_vocabulary(gguf_vocabulary(checkpoint.folder(), transformer.vocab), plan.metadata);
+    const GgufVocabulary vocabulary = gguf_vocabulary(checkpoint.folder(), transformer.vocab, name);
+    put_vocabulary(vocabulary, plan.metadata);
+    plan.notes = vocabulary.notes;
     put_further_ends(model, plan.metadata);
   } else {
     drop_vocabulary(plan.metadata);

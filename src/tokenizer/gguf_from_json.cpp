@@ -1,6 +1,6 @@
 // From tokenizer.json to a GGUF vocabulary.
 #include <algorithm>
-#include <map>
+#include <set>
 #include <unordered_map>
 
 #include "tokenizer/byte_level.h"
@@ -77,16 +77,16 @@ void require_no_normalizer(const JsonNode& normalizer) {
   }
 }
 
-std::string pre_name(const JsonNode& root, const TokenizerConfig& config) {
+FoundWordRule word_rule(const JsonNode& root, const TokenizerConfig& config) {
   const auto expressions = expressions_of(root["pre_tokenizer"]);
-  const std::string_view name = word_rule_of(expressions, root["model"]["ignore_merges"].flag_or(false));
-  if (name.empty()) {
+  FoundWordRule found = word_rule_of(expressions, root["model"]["ignore_merges"].flag_or(false));
+  if (found.name.empty()) {
     std::string all;
     for (const std::string& expression : expressions) all.append(all.empty() ? "" : " , ").append(expression);
     refuse(root["pre_tokenizer"], fmt::format("llama.cpp has no name for a pre-tokenizer that cuts words by {}", all));
   }
-  if (name == "gpt-2" && config.kind.starts_with("CodeGen")) return "phi-2";  // another name of the same
-  return std::string(name);
+  if (found.name == "gpt-2" && config.kind.starts_with("CodeGen")) found.name = "phi-2";  // another name of the same
+  return found;
 }
 
 std::vector<std::pair<std::string, TokenId>> entries_of(const JsonNode& vocab) {
@@ -97,11 +97,7 @@ std::vector<std::pair<std::string, TokenId>> entries_of(const JsonNode& vocab) {
 }
 
 void set_all_added(const JsonNode& root, const TokenizerConfig& config, TokenList& list) {
-  if (const JsonNode added = root["added_tokens"]; added.present()) {
-    for (size_t i = 0; i < added.size(); ++i) {
-      set_added(read_added_token(added.element(i), added.element(i)["id"].number()), list);
-    }
-  }
+  for (const AddedToken& token : added_tokens_of(root, {})) set_added(token, list);
   for (const AddedToken& token : config.added) {
     if (!list.has(token.id)) set_added(token, list);
   }
@@ -124,11 +120,13 @@ bool is_head_line(const JsonNode::Json& merge) {  // of merges.txt
   return merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version");
 }
 
-GgufVocabulary from_byte_level(const JsonNode& root, const TokenizerConfig& config, int64_t size) {
+JsonVocabulary from_byte_level(const JsonNode& root, const TokenizerConfig& config, int64_t size) {
   require_no_normalizer(root["normalizer"]);
-  GgufVocabulary vocabulary;
+  const FoundWordRule rule = word_rule(root, config);
+  JsonVocabulary result{.vocabulary = {}, .other_words = rule.departs};
+  GgufVocabulary& vocabulary = result.vocabulary;
   vocabulary.model = "gpt2";
-  vocabulary.pre = pre_name(root, config);
+  vocabulary.pre = rule.name;
   TokenList list(size, false, root.where());
   for (const auto& [text, id] : entries_of(root["model"]["vocab"])) list.set(id, text, 0, GgufTokenType::kNormal);
   set_all_added(root, config, list);
@@ -142,10 +140,11 @@ GgufVocabulary from_byte_level(const JsonNode& root, const TokenizerConfig& conf
     }
     vocabulary.merges.push_back(left + " " + right);
   }
-  return vocabulary;
+  return result;
 }
 
-/// Whether a space is put before a text. Throws kUnsupported for steps that do more than write marks for spaces.
+/// Whether a space is put before a text. GGUF cannot state before which: Metaspace spares those that have one, and
+/// llama.cpp none. Throws kUnsupported for steps that do more than write marks for spaces.
 bool adds_space(const JsonNode& root) {
   bool adds = false;
   for (const JsonNode& step : steps_of(root["normalizer"], "normalizers")) {
@@ -213,10 +212,27 @@ bool is_byte_level(const JsonNode& root) {
   return std::any_of(steps.begin(), steps.end(), [](const JsonNode& step) { return step.kind() == "ByteLevel"; });
 }
 
-GgufVocabulary vocabulary_of_json(const JsonNode& root, const TokenizerConfig& config, int64_t size) {
+std::vector<AddedToken> added_tokens_of(const std::optional<JsonNode>& root, const TokenizerConfig& config) {
+  std::vector<AddedToken> tokens;
+  std::set<TokenId> ids;
+  if (root && (*root)["added_tokens"].present()) {
+    const JsonNode added = (*root)["added_tokens"];
+    for (size_t i = 0; i < added.size(); ++i) {
+      tokens.push_back(read_added_token(added.element(i), added.element(i)["id"].number()));
+      ids.insert(tokens.back().id);
+    }
+  }
+  for (const AddedToken& token : config.added) {
+    if (!ids.contains(token.id)) tokens.push_back(token);
+  }
+  return tokens;
+}
+
+JsonVocabulary vocabulary_of_json(const JsonNode& root, const TokenizerConfig& config, int64_t size) {
   const std::string kind = root["model"]["type"].text_or("BPE");
   if (kind != "BPE") refuse(root["model"], "model '" + kind + "'");
-  return is_byte_level(root) ? from_byte_level(root, config, size) : from_pieces(root, config, size);
+  if (is_byte_level(root)) return from_byte_level(root, config, size);
+  return {.vocabulary = from_pieces(root, config, size)};
 }
 
 }  // namespace prunenet::tokenization

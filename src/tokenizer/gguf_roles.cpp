@@ -86,6 +86,11 @@ void set_added_around(const Tokenizer& tokenizer, GgufVocabulary& vocabulary, co
     fail(ErrorCode::kUnsupported, where, "'{}' is put around every text; GGUF knows only BOS and EOS there",
          tokenizer.token(around.front()));
   }
+  for (const auto& id : {adds_bos ? tokenizer.bos() : std::nullopt, adds_eos ? tokenizer.eos() : std::nullopt}) {
+    if (!id || static_cast<size_t>(*id) < vocabulary.tokens.size()) continue;
+    fail(ErrorCode::kMismatch, where, "'{}' is put around every text; its id is {}, but the model has only {} tokens",
+         tokenizer.token(*id), *id, vocabulary.tokens.size());
+  }
   // What is added has to be named; the tokenizer knows it where the files do not say.
   if (adds_bos) vocabulary.bos = tokenizer.bos();
   if (adds_eos) vocabulary.eos = tokenizer.eos();

@@ -52,7 +52,17 @@ bool TokenList::has(TokenId id) const {
   return id >= 0 && id < count() && used_[static_cast<size_t>(id)];
 }
 
+void TokenList::leave_out(const AddedToken& token) {
+  if (left_out_.insert(token.id).second && left_out_.size() == 1) first_left_out_ = token;
+}
+
 void TokenList::give(GgufVocabulary& vocabulary) {
+  if (const size_t number = left_out_.size(); number > 0) {
+    vocabulary.notes.push_back(
+        fmt::format("{} beyond the model's {} tokens and left out: '{}' (id {}){}",
+                    number == 1 ? "an added token is" : fmt::format("{} added tokens are", number), count(),
+                    first_left_out_.content, first_left_out_.id, number == 1 ? "" : " and others"));
+  }
   vocabulary.tokens = std::move(texts_);
   vocabulary.types = std::move(types_);
   if (has_scores_) vocabulary.scores = std::move(scores_);
@@ -60,16 +70,21 @@ void TokenList::give(GgufVocabulary& vocabulary) {
 
 void set_added(const AddedToken& token, TokenList& list) {
   if (token.content.empty()) return;
+  if (token.id >= list.count()) {
+    list.leave_out(token);
+    return;
+  }
   const bool is_control = token.special || looks_special(token.content);
   if (list.has(token.id) && list.text(token.id) == token.content) {
     const GgufTokenType known = list.type(token.id);
     // It says of its own what it is, and keeps its score.
     if (is_control && (known == GgufTokenType::kControl || known == GgufTokenType::kUnknown)) return;
   }
-  std::string text = token.content;
-  if (!is_control) {
-    for (size_t at = text.find(kMark); at != text.npos; at = text.find(kMark, at + 1))
-      text.replace(at, kMark.size(), " ");
+  std::string text;
+  if (is_control) {
+    text = token.content;
+  } else {
+    append_spaced(text, token.content);
     if (list.has(token.id) && list.text(token.id) == text && list.type(token.id) == GgufTokenType::kUserDefined) return;
   }
   list.set(token.id, text, kAddedScore, is_control ? GgufTokenType::kControl : GgufTokenType::kUserDefined);

@@ -9,7 +9,8 @@
 
 #include "tokenizer/unicode.h"
 
-namespace prunenet::tokenization {
+namespace prunenet {
+namespace tokenization {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 1024;
@@ -126,9 +127,7 @@ void read_types(const GgufVocabulary& vocabulary, GgufTokens& tokens, const std:
 // In a Phi-3 all special tokens but these take the spaces behind them.
 void read_spaces(const GgufVocabulary& vocabulary, GgufTokens& tokens) {
   tokens.takes_spaces.assign(tokens.texts.size(), false);
-  std::string name = vocabulary.model_name;
-  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  if (name.find("phi-3") == name.npos && name.find("phi3") == name.npos) return;
+  if (!special_tokens_take_spaces(vocabulary.model_name)) return;
   for (size_t id = 0; id < tokens.texts.size(); ++id) {
     const std::string& text = tokens.texts[id];
     tokens.takes_spaces[id] = text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
@@ -216,4 +215,12 @@ GgufTokens read_gguf_tokens(const GgufVocabulary& vocabulary, const std::string&
   return tokens;
 }
 
-}  // namespace prunenet::tokenization
+}  // namespace tokenization
+
+bool special_tokens_take_spaces(std::string_view model_name) {
+  std::string name(model_name);
+  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return name.find("phi-3") != name.npos || name.find("phi3") != name.npos;
+}
+
+}  // namespace prunenet

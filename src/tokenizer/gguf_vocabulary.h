@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/token_id.h"
@@ -34,9 +35,14 @@ struct GgufVocabulary {
   std::vector<std::string> merges;  // of BPE: "left right"
   std::optional<TokenId> bos, eos, unknown, padding, separator;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
-  std::string chat_template;  // empty: none
-  std::string model_name;     // `general.name`: in a "phi-3", special tokens take the spaces behind them along
+  std::string chat_template;       // empty: none
+  std::string model_name;          // `general.name`: see special_tokens_take_spaces
+  std::vector<std::string> notes;  // of gguf_vocabulary, for people: where llama.cpp is known to give other ids
 };
+
+/// Whether special tokens take the spaces behind them along: for llama.cpp they do in models with "phi-3" or "phi3" in
+/// their names, whatever their tokenizer says.
+bool special_tokens_take_spaces(std::string_view model_name);
 
 /// A tokenizer that gives the ids that llama.cpp gives, special tokens that overlap in a text with others of the same
 /// length aside; bytes that are no UTF-8 stay what they are, where llama.cpp's BPE puts U+FFFD. Throws kFormat (lists
@@ -49,13 +55,20 @@ std::unique_ptr<Tokenizer> make_tokenizer(const GgufVocabulary& vocabulary, cons
 /// unused ones, as llama.cpp's converter does it: of tokenizer.model; where there is none, or tokenizer.json is
 /// byte-level, of tokenizer.json; or of vocab.json and merges.txt. Pieces that only a tokenizer.json holds get scores
 /// in the order of its merges. That make_tokenizer gives the folder's own ids is then tried out: on a text, and for
-/// pieces without a tokenizer.model on every token.
-/// GGUF states no NFC: where the tokenizer composes characters (Qwen, GPT-NeoX), a text that is not composed yet has
-/// other ids in llama.cpp. Nor does it state which spaces an added token takes along.
+/// pieces without a tokenizer.model on every token. `model_name` is what the file's `general.name` will be.
+/// What llama.cpp does otherwise by a rule of its own is said in the `notes`, with an example:
+/// - words, where its rule of the pre-tokenizer's name is not what tokenizer.json says (tekken and gpt-4o: words end at
+///   the marks of Hindi or Thai letters);
+/// - spaces at the start of a text, and what stands behind a special token (tokenizers with Metaspace);
+/// - the spaces behind added tokens (see special_tokens_take_spaces), and before them;
+/// - added tokens beyond `size`, which are left out.
+/// Not noted: GGUF states no NFC. Where the tokenizer composes characters (Qwen, GPT-NeoX), a text that is not composed
+/// yet has other ids in llama.cpp.
 /// Throws what open_tokenizer throws; kUnsupported for a tokenizer that GGUF cannot state (named: a pre-tokenizer that
-/// llama.cpp has no name for, another normalizer, another token than BOS and EOS around every text); kMismatch when the
-/// tokenizer has more tokens than `size`.
-GgufVocabulary gguf_vocabulary(const std::filesystem::path& folder, int64_t size);
+/// llama.cpp has no name for, another normalizer, another token than BOS and EOS around every text, any other
+/// difference found); kMismatch when a piece or a word of the tokenizer, or what it puts around texts, is beyond
+/// `size`.
+GgufVocabulary gguf_vocabulary(const std::filesystem::path& folder, int64_t size, const std::string& model_name = {});
 
 /// The files of a Hugging Face folder that say the same: tokenizer.json, tokenizer_config.json, and for pieces
 /// tokenizer.model (the protobuf of SentencePiece; left out where its library would not read it: without an unknown

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
 
 #include "tokenizer/byte_level.h"
+#include "tokenizer/unicode.h"
 
 namespace prunenet::tokenization {
 namespace {
@@ -43,6 +46,7 @@ const std::string kBloom = R"( ?[^(\s|.,!?…。，、।۔،)]+)";
 const std::string kCjk =
     R"([\x{800}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff})"
     R"(\x{3001}-\x{9fa5}\x{ac00}-\x{d7ff}]+)";
+const std::string kPublishedCjk = R"([\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+)";
 const std::string kDeepseekMarks =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" +
     kSpaces;
@@ -63,17 +67,60 @@ const std::string kCasedLetters =
 const std::string kMarksOfTwoWidths =
     R"(\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3001}\x{3002}]+)";
 
+const std::string kPublishedMarksOfTwoWidths =
+    R"(\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3000}-\x{3002}]+)";
+
 struct Entry {
   std::vector<std::string_view> names;  // the first is the one that is written
   WordRule rule;
-  std::vector<Expressions> published = {};  // other ways in which tokenizer.json says the same
+  std::vector<Expressions> published = {};  // what tokenizer.json has in its place
+  bool merging_varies = false;              // a published tokenizer.json may leave out "ignore_merges"
 };
+
+// Escapes of line ends and of characters beyond ASCII as the characters themselves.
+std::string written_out(std::string_view expression) {
+  std::string all;
+  for (size_t at = 0; at < expression.size();) {
+    if (expression[at] != '\\' || at + 1 == expression.size()) {
+      all += expression[at++];
+      continue;
+    }
+    const char kind = expression[at + 1];
+    const size_t end = kind == 'x' ? expression.find('}', at) : expression.npos;
+    uint32_t value = 0;
+    const bool is_number =
+        end != expression.npos && expression[at + 2] == '{' &&
+        std::from_chars(expression.data() + at + 3, expression.data() + end, value, 16).ptr == expression.data() + end;
+    if (kind == 'r' || kind == 'n') {
+      all += kind == 'r' ? '\r' : '\n';
+      at += 2;
+    } else if (is_number && value >= 0x80 && value <= 0x10ffff) {
+      append_code_point(all, value);
+      at = end + 1;
+    } else {
+      all.append(expression.substr(at, 2));
+      at += 2;
+    }
+  }
+  return all;
+}
+
+Expressions written_out(const Expressions& expressions) {
+  Expressions all;
+  for (const std::string& expression : expressions) all.push_back(written_out(std::string_view(expression)));
+  return all;
+}
 
 const std::vector<Entry>& table() {
   static const std::vector<Entry> entries = [] {
     const std::string gpt2 = kByteLevelRegex;
     const std::string shorter_gpt2 = gpt2.substr(0, gpt2.rfind("|"));  // spaces that are left over stand by themselves
     const std::string three = R"(\p{N}{1,3})";
+    const auto llm = [](const std::string& numbers) {
+      return Expressions{R"([\r\n])", kCasedLetters, kPublishedMarksOfTwoWidths, R"(\s+$)", kPublishedCjk, numbers};
+    };
+    // Its own file has each digit by itself; no merge of its vocabulary joins two.
+    const std::vector<Expressions> deepseek_llm{llm(kDigit), llm(R"(\p{N}+)")};
     const auto both = [&](const std::string& numbers) { return Expressions{modern(kPublishedContractions, numbers)}; };
     return std::vector<Entry>{
         {{"default"}, {{R"([\p{P}\$\+<=>\^~\|]+)", gpt2, R"(\p{N}+)", kThreeDigits}}},
@@ -92,12 +139,16 @@ const std::vector<Entry>& table() {
         {{"falcon"}, {{kFalconMarks, gpt2, kThreeDigits}}, {{kFalconMarks, gpt2, R"(\p{N}+)", kThreeDigits}}},
         {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2"},
          {{kDigit, gpt2}}},
-        {{"tekken"}, {{cased("", kDigit)}, true, true}, {{published_cased("", kDigit)}}},
+        {{"tekken"}, {{cased("", kDigit)}, true, true}, {{published_cased("", kDigit)}}, true},
         {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
          {{cased(kContractions + "?", three)}},
          {{published_cased(kPublishedContractions + "?", three)}}},
-        {{"deepseek-llm"}, {{R"([\r\n])", kCasedLetters, kMarksOfTwoWidths, R"(\s+$)", kCjk, R"(\p{N}+)"}}},
-        {{"deepseek-coder"}, {{R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk, kDigit}}},
+        {{"deepseek-llm"},
+         {{R"([\r\n])", kCasedLetters, kMarksOfTwoWidths, R"(\s+$)", kCjk, R"(\p{N}+)"}},
+         deepseek_llm},
+        {{"deepseek-coder"},
+         {{R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk, kDigit}},
+         {{R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kPublishedCjk, kDigit}}},
         {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, {{three, "[一-龥぀-ゟ゠-ヿ]+", kDeepseekMarks}}},
         {{"seed-coder"}, {{kContractions + R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+)" + kSpaces}}},
         {{"poro-chat", "bloom", "gpt3-finnish"}, {{kBloom}}},
@@ -125,12 +176,14 @@ std::string known_word_rules() {
   return all;
 }
 
-std::string_view word_rule_of(const std::vector<std::string>& expressions, bool ignores_merges) {
+FoundWordRule word_rule_of(const std::vector<std::string>& expressions, bool ignores_merges) {
+  const Expressions sought = written_out(expressions);
+  const auto is_sought = [&](const Expressions& known) { return written_out(known) == sought; };
   for (const Entry& entry : table()) {
-    if (entry.rule.ignores_merges != ignores_merges) continue;
-    const bool is_other =
-        std::find(entry.published.begin(), entry.published.end(), expressions) != entry.published.end();
-    if (entry.rule.expressions == expressions || is_other) return entry.names.front();
+    const bool same_merging = entry.rule.ignores_merges == ignores_merges;
+    if (!same_merging && !entry.merging_varies) continue;
+    if (is_sought(entry.rule.expressions)) return {entry.names.front(), !same_merging};
+    if (std::any_of(entry.published.begin(), entry.published.end(), is_sought)) return {entry.names.front(), true};
   }
   return {};
 }

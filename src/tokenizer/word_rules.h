@@ -21,8 +21,13 @@ const WordRule* find_word_rule(std::string_view name);
 /// "default, llama-bpe, ...": for people.
 std::string known_word_rules();
 
-/// The name of a rule with exactly these expressions, written as here or as a published tokenizer.json writes them;
-/// empty where there is none.
-std::string_view word_rule_of(const std::vector<std::string>& expressions, bool ignores_merges);
+struct FoundWordRule {
+  std::string_view name;  // empty: none has these expressions
+  bool departs = false;   // llama.cpp's own rule of this name is another: some texts are cut otherwise
+};
+
+/// The rule with exactly these expressions, as llama.cpp has them or as a published tokenizer.json does. Line ends and
+/// characters beyond ASCII may be written out or escaped.
+FoundWordRule word_rule_of(const std::vector<std::string>& expressions, bool ignores_merges);
 
 }  // namespace prunenet::tokenization
