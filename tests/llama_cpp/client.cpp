@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "convert/vocabulary.h"
 #include "program/runtime.h"
 #include "support/support.h"
 
@@ -130,21 +131,25 @@ std::string llama_cpp_refusal(const fs::path& gguf) {
 }
 
 Json expect_llama_cpp_agrees(const fs::path& ours, const fs::path& gguf, const std::vector<TokenId>& ids,
-                             const LlamaCppTolerances& tolerances) {
+                             const LlamaCppTolerances& tolerances, const LlamaCppRun& run) {
   SCOPED_TRACE("our runtime on " + ours.string() + ", llama.cpp on " + gguf.string());
   const std::vector<TokenId> prompt(ids.begin(),
                                     ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), kGreedyPrompt)));
   const Json our = prunenet_json(small_run({"score", ours, "--ids", id_list(ids)}));
   // As many as ours: the context may hold fewer.
   const size_t more = our.contains("greedy") ? our["greedy"].size() : kGreedyTokens;
-  const Json answer =
-      run_llama_cpp(gguf, {{"score", {{{"ids", ids}}}}, {"greedy", {{{"ids", prompt}, {"tokens", more}}}}});
+  Json request{{"score", {{{"ids", ids}}}}, {"context", run.context}};
+  if (run.greedy) request["greedy"] = {{{"ids", prompt}, {"tokens", more}}};
+  const Json answer = run_llama_cpp(gguf, request);
   if (!our.contains("token_nll") || !answer.contains("score")) return answer;
-  const Json &scored = answer["score"][0], &greedy = answer["greedy"][0];
+  const Json& scored = answer["score"][0];
   expect_near(our["token_nll"], scored["token_nll"], tolerances.token_nll, "NLL of tokens");
   expect_near(our["logits_last"], scored["logits_last"], tolerances.logits, "logits of the last position");
-  EXPECT_EQ(our["greedy"], greedy["ids"])
-      << "greedy continuation; how far llama.cpp's choices were from the second best: " << greedy["margins"];
+  if (run.greedy) {
+    EXPECT_EQ(our["greedy"], answer["greedy"][0]["ids"])
+        << "greedy continuation; how far llama.cpp's choices were from the second best: "
+        << answer["greedy"][0]["margins"];
+  }
   return answer;
 }
 
@@ -165,20 +170,34 @@ void expect_llama_cpp_agrees_quantised(const fs::path& gguf, const std::vector<T
 void expect_llama_cpp_tokenizes_alike(const fs::path& ours, const fs::path& gguf,
                                       const std::vector<std::string>& texts) {
   SCOPED_TRACE("our tokenizer of " + ours.string() + ", llama.cpp's of " + gguf.string());
+  const auto tokenizer = open_any_tokenizer(ours);
   Json request{{"tokenize", Json::array()}, {"detokenize", Json::array()}};
-  std::vector<Json> our;
   for (const std::string& text : texts) {
-    our.push_back(prunenet_json({"tokenize", ours, "--text", text, "--no-special", "--decode"}));
-    request["tokenize"].push_back({{"text", text}});
-    request["detokenize"].push_back({{"ids", our.back()["ids"]}});
+    for (const bool special : {false, true}) request["tokenize"].push_back({{"text", text}, {"special", special}});
+    request["detokenize"].push_back({{"ids", tokenizer->encode(text, {.add_special = false})}});
   }
   const Json answer = run_llama_cpp(gguf, request);
   if (!answer.contains("tokenize")) return;
+  EXPECT_EQ(tokenizer->bos().value_or(-1), answer["bos"]);
+  EXPECT_EQ(tokenizer->eos().value_or(-1), answer["eos"]);
+  // llama.cpp keeps the space that pieces put before a text; the decoder of tokenizer.json takes it away.
+  const std::string space = answer["vocabulary_kind"] == "spm" ? " " : "";
   for (size_t i = 0; i < texts.size(); ++i) {
-    EXPECT_EQ(our[i]["ids"], answer["tokenize"][i]) << "text: " << texts[i];
-    // llama.cpp keeps the space that pieces put before a text; the decoder of tokenizer.json takes it away.
-    const std::string theirs = answer["detokenize"][i], text = our[i]["text"];
-    EXPECT_TRUE(theirs == text || theirs == " " + text) << "ours: '" << text << "', theirs: '" << theirs << "'";
+    for (const bool special : {false, true}) {
+      Json theirs = answer["tokenize"][2 * i + (special ? 1 : 0)];
+      const auto alone = tokenizer->encode(texts[i], {.add_special = false, .parse_special = special});
+      EXPECT_EQ(Json(alone), theirs) << "special tokens " << (special ? "parsed" : "as text") << ": '" << texts[i] << "'";
+      // What llama.cpp puts around a text.
+      if (answer["adds_bos"]) theirs.insert(theirs.begin(), answer["bos"]);
+      if (answer["adds_eos"]) theirs.push_back(answer["eos"]);
+      const auto whole = tokenizer->encode(texts[i], {.parse_special = special});
+      if (Json(alone) == answer["tokenize"][2 * i + (special ? 1 : 0)]) {
+        EXPECT_EQ(Json(whole), theirs) << "with what is put around it: '" << texts[i] << "'";
+      }
+    }
+    const std::string theirs = answer["detokenize"][i],
+                      text = tokenizer->decode(tokenizer->encode(texts[i], {.add_special = false}));
+    EXPECT_TRUE(theirs == text || theirs == space + text) << "ours: '" << text << "', theirs: '" << theirs << "'";
   }
 }
 

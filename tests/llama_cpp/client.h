@@ -40,11 +40,17 @@ struct LlamaCppTolerances {
   double token_nll = 5e-3;  // of the NLL of any token, and so of their mean (nats)
 };
 
+struct LlamaCppRun {
+  int64_t context = 0;  // tokens that llama.cpp has room for (it rounds up to 256s); 0: as many as are needed
+  bool greedy = true;   // whether the continuation is compared too
+};
+
 /// Expects llama.cpp (f32 cache, no flash attention) and `prunenet score` to give the same of these ids: every token's
 /// NLL, the logits of the last position, and the greedy continuation of the first 8 ids by 16. `ours` is a folder or a
 /// GGUF file for our runtime. Gives llama.cpp's answer.
 nlohmann::json expect_llama_cpp_agrees(const std::filesystem::path& ours, const std::filesystem::path& gguf,
-                                       const std::vector<TokenId>& ids, const LlamaCppTolerances& tolerances = {});
+                                       const std::vector<TokenId>& ids, const LlamaCppTolerances& tolerances = {},
+                                       const LlamaCppRun& run = {});
 
 /// The same of a GGUF file with quantised matrices. llama.cpp multiplies those with activations that it rounds to eight bits
 /// in blocks, so its logits on the file itself are off by what that costs. What the blocks say is therefore compared
@@ -53,8 +59,9 @@ nlohmann::json expect_llama_cpp_agrees(const std::filesystem::path& ours, const 
 void expect_llama_cpp_agrees_quantised(const std::filesystem::path& gguf, const std::vector<TokenId>& ids,
                                        const LlamaCppTolerances& tolerances);
 
-/// Expects llama.cpp and `prunenet tokenize` to turn each text into the same ids (nothing put around them), and those
-/// into the same text.
+/// Expects llama.cpp and our tokenizer of `ours` (a folder or a GGUF file) to turn each text into the same ids, with
+/// special tokens in it read as text and as tokens, and those of the first kind into the same text; and to have the same
+/// BOS and EOS and put the same around a text.
 void expect_llama_cpp_tokenizes_alike(const std::filesystem::path& ours, const std::filesystem::path& gguf,
                                       const std::vector<std::string>& texts);
 

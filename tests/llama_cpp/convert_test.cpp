@@ -44,6 +44,7 @@ const std::vector<Case>& cases() {
 }
 
 class Converted : public testing::TestWithParam<Case> {};
+class ConvertedFile : public Converted {};
 class ConvertedTo8Bits : public Converted {};
 
 // The golden with a tokenizer. llama.cpp's 'llama' has no sliding window (the program says so): the model gets one that
@@ -74,9 +75,19 @@ TEST_P(Converted, AgreesWithOurRuntime) {
   const auto ids = golden_ids(ids_of(golden));
   const Json answer = expect_llama_cpp_agrees(folder / "model", folder / "model.gguf", ids, GetParam().tolerances);
   EXPECT_EQ(answer["info"]["arch"], GetParam().architecture);
-  expect_llama_cpp_agrees(folder / "model.gguf", folder / "model.gguf", ids, GetParam().tolerances);
   expect_llama_cpp_tokenizes_alike(folder / "model", folder / "model.gguf", telling_texts());
   expect_llama_cpp_tokenizes_alike(folder / "model.gguf", folder / "model.gguf", telling_texts());
+}
+
+TEST_P(ConvertedFile, AgreesWithItselfInOurRuntime) {
+  PRUNENET_REQUIRE_LLAMA_CPP();
+  PRUNENET_REQUIRE_RUNTIME();
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  const fs::path golden = data / "golden" / GetParam().golden, gguf = folder / "model.gguf";
+  copy_golden(golden, folder / "model");
+  prunenet_json({"convert", (folder / "model").string(), "-o", gguf.string()});
+  expect_llama_cpp_agrees(gguf, gguf, golden_ids(ids_of(golden)), GetParam().tolerances);
 }
 
 TEST_P(ConvertedTo8Bits, MeansTheSame) {
@@ -97,6 +108,7 @@ std::string name_of(const testing::TestParamInfo<Case>& tested) {
 }
 
 INSTANTIATE_TEST_SUITE_P(LlamaCpp, Converted, testing::ValuesIn(cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(SlowLlamaCpp, ConvertedFile, testing::ValuesIn(cases()), name_of);
 INSTANTIATE_TEST_SUITE_P(SlowLlamaCpp, ConvertedTo8Bits, testing::ValuesIn(cases()), name_of);
 
 // llama.cpp multiplies BF16 matrices with activations that it rounds to BF16; in F32 it is exact again.

@@ -5,6 +5,7 @@
 // FOLDER is where install.sh put the package of node-llama-cpp (absent: the folder of this file). REQUEST.json, every
 // part of it optional:
 //   {"threads": 1, "cache": "f32" | "f16", "flash_attention": false | true | "auto", "check_tensors": true,
+//    "context":    tokens that there is room for (absent: as many as the request needs; llama.cpp rounds up to 256s),
 //    "score":      [{"ids": [1, 2, 3], "logits": "last" | "all" | "none"}],
 //    "greedy":     [{"ids": [1, 2, 3], "tokens": 16}],
 //    "tokenize":   [{"text": "Once", "special": false}],
@@ -87,7 +88,7 @@ class Model {
     const cache = ggmlTypes[this.request.cache ?? "f32"];
     if (cache === undefined) usage(`no such type of the cache: ${this.request.cache}`);
     this.context = new this.bindings.AddonContext(this.model, {
-      contextSize: tokens, batchSize: Math.min(tokens, maxBatch), sequences: 1, threads: this.request.threads ?? 1,
+      contextSize: Math.max(tokens, this.request.context ?? 0), batchSize: Math.min(tokens, maxBatch), sequences: 1, threads: this.request.threads ?? 1,
       flashAttention: this.request.flash_attention ?? false, kvCacheKeyType: cache, kvCacheValueType: cache,
     });
     if (!await this.context.init()) throw new Refusal("context", "llama.cpp did not create a context");

@@ -311,4 +311,20 @@ const std::vector<std::string>& telling_texts() {
   return texts;
 }
 
+const std::vector<std::string>& special_texts() {
+  static const std::vector<std::string> texts = [] {
+    std::vector<std::string> all;
+    for (const std::string special : {"<s>", "</s>", "<unk>", "<bos>", "<eos>", "<pad>", "<|endoftext|>",
+                                      "<|startoftext|>", "<|padding|>", "<|user|>", "<|end|>"}) {
+      for (const std::string& text :
+           {special, special + special, special + " " + special, "cat" + special + "man", special + " cat",
+            special + "cat", "cat " + special, "cat" + special, "the " + special + " sea " + special + special + "  x",
+            " " + special + " ", special + "\n"})
+        all.push_back(text);
+    }
+    return all;
+  }();
+  return texts;
+}
+
 }  // namespace prunenet::test

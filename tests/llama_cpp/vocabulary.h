@@ -43,4 +43,8 @@ void copy_with_vocabulary(const std::filesystem::path& model, const std::filesys
 /// characters.
 const std::vector<std::string>& telling_texts();
 
+/// The special tokens of every kind (to the other kinds they are text), alone, twice in a row, between words, and with
+/// spaces before and behind them.
+const std::vector<std::string>& special_texts();
+
 }  // namespace prunenet::test
