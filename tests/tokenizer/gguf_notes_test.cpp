@@ -118,7 +118,6 @@ TEST(GgufNotes, ExamplesBeginAndEndWithWholeCharacters) {
   const TokenizerFolder folder(byte_level(Json::array({split(cased("", R"(\p{N})"))}), {{"\xb9", "\xe0"}}));
   const Notes notes = gguf_vocabulary(folder.path(), 257).notes;
   expect_notes(notes, {{"behind", "256"}});
-  EXPECT_NE(notes.front().find("עالم"), 0u);
   EXPECT_NE(notes.front().find("عالم ' it makes"), std::string::npos) << notes.front();
 }
 
