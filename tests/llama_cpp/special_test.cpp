@@ -5,6 +5,7 @@
 #include "llama_cpp/client.h"
 #include "llama_cpp/vocabulary.h"
 #include "support/edited_model.h"
+#include "tokenizer/trained_pieces.h"
 
 namespace prunenet::test {
 namespace {
@@ -40,6 +41,24 @@ INSTANTIATE_TEST_SUITE_P(LlamaCpp, SpecialTokens,
                                          Case{"falcon7b_mqa", VocabularyKind::kFalcon, "falcon"},
                                          Case{"qwen2", VocabularyKind::kQwen2, "qwen2"}, Case{"llama", VocabularyKind::kLlama3, "llama3"}),
                          [](const auto& tested) { return std::string(tested.param.name); });
+
+// A folder with a tokenizer.model, trained on the spot, and nothing else that says what its tokens are.
+TEST(LlamaCpp, ReadsAConvertedTokenizerModelAsWeDo) {
+  PRUNENET_REQUIRE_LLAMA_CPP();
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  const TemporaryFolder folder;
+  EditedModel model = read_model(data / "golden/llama");
+  model.write(folder / "model");
+  write_bytes(folder / "model" / "tokenizer.model", llama_like_model());
+  prunenet_json({"convert", (folder / "model").string(), "-o", (folder / "model.gguf").string()});
+  std::vector<std::string> texts = special_texts();
+  texts.insert(texts.end(), telling_texts().begin(), telling_texts().end());
+  expect_llama_cpp_tokenizes_alike(folder / "model.gguf", folder / "model.gguf", texts);
+  // sentencepiece itself takes a written <unk> for text.
+  std::erase_if(texts, [](const std::string& text) { return text.find("<unk>") != std::string::npos; });
+  EXPECT_GT(texts.size(), 100u);
+  expect_llama_cpp_tokenizes_alike(folder / "model", folder / "model.gguf", texts);
+}
 
 // A real vocabulary, of the published file and of our own.
 TEST(LlamaCpp, FindsTheSpecialTokensOfStories260KAsWeDo) {
