@@ -107,7 +107,7 @@ Checkpoint::Checkpoint(const fs::path& path) : folder_(path) {
     open_gguf();
   } else {
     fail(ErrorCode::kFormat, path.string(),
-         "is not a folder and no GGUF file; a Hugging Face checkpoint folder or a GGUF file is expected");
+         "is neither a folder nor a GGUF file; a Hugging Face checkpoint folder or a GGUF file is expected");
   }
 }
 

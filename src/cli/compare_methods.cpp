@@ -195,6 +195,7 @@ class MethodComparison {
       prune.selection.ratio = ffn_ratio();
     }
     if (method.set != nullptr) method.set(prune.self);
+    if (prune.self.to_gguf && open_.model.keys.deci_refused.empty()) prune.self.pad = false;  // layers may differ there
     return prune;
   }
 

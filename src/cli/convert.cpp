@@ -23,7 +23,7 @@ struct ConvertOptions : CommonOptions {
 };
 
 struct Converted {
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, tensor_bytes = 0;  // of the files; of the tensors in them
   size_t tensors = 0;
   std::vector<std::string> notes, types;
 };
@@ -37,6 +37,12 @@ std::vector<std::string> types_of(const std::vector<ConvertedTensor>& tensors) {
   for (const auto& [name, size] : bytes) names.push_back(name);
   std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return bytes[a] > bytes[b]; });
   return names;
+}
+
+void describe(const std::vector<ConvertedTensor>& tensors, Converted& result) {
+  result.tensors = tensors.size();
+  result.types = types_of(tensors);
+  for (const ConvertedTensor& tensor : tensors) result.tensor_bytes += tensor.spec.size_bytes();
 }
 
 // What an earlier prune noted beside the weights, as keys of the file.
@@ -54,9 +60,11 @@ std::map<std::string, std::string> former_artefacts(const OpenModel& open) {
 Converted convert_model(const ConvertOptions& options, const OpenModel& open, Progress& progress) {
   Converted result;
   const auto type = options.type.empty() ? std::nullopt : std::optional(gguf_type(options.type));
-  const auto say = [&](const std::vector<std::string>& notes) {
+  const auto say = [&](const std::vector<std::string>& notes, const std::vector<std::string>& warnings) {
     result.notes = notes;
+    result.notes.insert(result.notes.end(), warnings.begin(), warnings.end());
     for (const std::string& note : notes) progress.note(note);
+    for (const std::string& warning : warnings) progress.warn(warning);
   };
   if (is_gguf_name(options.output)) {
     require_gguf_possible(open.checkpoint, options.output, options.force);
@@ -66,18 +74,16 @@ Converted convert_model(const ConvertOptions& options, const OpenModel& open, Pr
     to.name = options.name;
     to.extra = former_artefacts(open);
     const GgufPlan plan = plan_gguf(open.checkpoint, open.model, to);
-    say(plan.notes);
+    say(plan.notes, plan.warnings);
     result.bytes = write_gguf(open.checkpoint, plan, options.output, options.force, progress);
-    result.tensors = plan.tensors.size();
-    result.types = types_of(plan.tensors);
+    describe(plan.tensors, result);
     return result;
   }
   const FolderPlan plan = plan_folder(open.checkpoint, open.model, type);
-  say(plan.notes);
+  say({}, plan.warnings);
   const auto shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
   result.bytes = write_folder(open.checkpoint, plan, options.output, options.force, shard_bytes, progress);
-  result.tensors = plan.tensors.size();
-  result.types = types_of(plan.tensors);
+  describe(plan.tensors, result);
   return result;
 }
 
@@ -94,16 +100,18 @@ void convert(const ConvertOptions& options) {
                 {"family", open.model.family},
                 {"tensors", result.tensors},
                 {"dtypes", result.types},
-                {"bytes_before", before},
+                {"tensor_bytes_before", before},
+                {"tensor_bytes", result.tensor_bytes},
                 {"bytes", result.bytes},
                 {"notes", result.notes},
                 {"elapsed_s", elapsed_s}});
     return;
   }
   fmt::print("{}: {} model, {} tensors, {} -> {} ({})\n", open.name(), open.model.family, result.tensors,
-             format_bytes(static_cast<double>(before)), format_bytes(static_cast<double>(result.bytes)),
+             format_bytes(static_cast<double>(before)), format_bytes(static_cast<double>(result.tensor_bytes)),
              fmt::join(result.types, " and "));
-  fmt::print("done in {}: {}\n", format_duration(elapsed_s), options.output);
+  fmt::print("done in {}, {} on disk: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(result.bytes)),
+             options.output);
 }
 
 }  // namespace

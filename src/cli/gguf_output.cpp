@@ -63,6 +63,9 @@ void GgufOutput::write(const SlicePlan& plan, SliceOptions slice, Outcome& outco
   const OpenModel cut(folder.string());
   const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
   for (const std::string& note : gguf.notes) progress.note(note);
+  for (const std::string& warning : gguf.warnings) progress.warn(warning);
+  outcome.notes = gguf.notes;
+  outcome.notes.insert(outcome.notes.end(), gguf.warnings.begin(), gguf.warnings.end());
   outcome.file_bytes = write_gguf(cut.checkpoint, gguf, file_, progress);
   outcome.sizes.after.bytes = static_cast<int64_t>(bytes_of(specs_of(gguf.tensors)));
   outcome.uniform = true;  // llama.cpp loads it, as deci where layers differ

@@ -7,6 +7,7 @@
 #include "cli/gguf_type.h"
 #include "cli/selection_options.h"
 #include "cli/sizes.h"
+#include "convert/to_gguf.h"
 
 namespace prunenet::cli {
 namespace {
@@ -23,6 +24,11 @@ struct PlanOptions : EngineVerbOptions {
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
   const OpenModel open(options.model);
+  if (is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr) {
+    ToGgufOptions to;
+    to.vocabulary = false;
+    plan_gguf(open.checkpoint, open.model, to);  // throws for what llama.cpp does not know
+  }
   std::vector<int64_t> widths;
   SizeChange change;
   if (options.is_self()) {
@@ -39,7 +45,8 @@ void plan(const PlanOptions& options) {
     change = size_change(open, widths);
   }
   prepare_linear_algebra(options, *progress);
-  const auto where = options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
+  const auto where =
+      options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
   const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
   const CostEstimate cost = estimate_cost(open, options.selection, options.training,
                                           options.is_self() ? &options.self : nullptr, options, widths, change, speed);
@@ -54,7 +61,9 @@ void plan(const PlanOptions& options) {
   }
   fmt::print("{}: {} model, {} layers\n", open.name(), open.model.family, open.model.layers.size());
   print_sizes(change, open, widths);
-  if (options.self.layers == 0 && options.self.allocate == "uniform") print_ratio(options.selection, open.model, change);
+  if (options.self.layers == 0 && options.self.allocate == "uniform")
+    print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open.model),
+                change);
   if (options.self.allocate == "adaptive") {
     fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",
                options.self.pad ? "; padded to the widest layer, the files are larger than said here" : "");
@@ -74,7 +83,9 @@ void add_plan(CLI::App& program, Action& action) {
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);
   add_training_options(*verb, options->training);
-  verb->add_option("-o,--output", options->output, "Where the output would go: its disk's speed is measured");
+  verb->add_option(
+      "-o,--output", options->output,
+      "Where the output would go: its disk's speed is measured, and a name that ends with .gguf plans a GGUF file");
   add_engine_choices(*verb, *options);
   verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
   verb->callback([options, &action] {
@@ -82,8 +93,10 @@ void add_plan(CLI::App& program, Action& action) {
     options->self.to_gguf = is_gguf_name(options->output) || is_gguf_name(options->model);
     check_self_options(*options->selection.verb, options->self, options->is_self());
     if (options->self.ratio_total)
-      fail(ErrorCode::kBadOption, "--ratio-total", "finds its mix by measuring: prune does that, plan measures nothing");
-    check_selection(options->selection, false, options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
+      fail(ErrorCode::kBadOption, "--ratio-total",
+           "finds its mix by measuring: prune does that, plan measures nothing");
+    check_selection(options->selection, false,
+                    options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
     action = [options] { plan(*options); };
   });
 }

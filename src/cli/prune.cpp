@@ -79,6 +79,7 @@ Json result_json(const PruneOptions& options, const OpenModel& open, const Outco
   if (outcome.choice.trained) json["training"] = training_json(*outcome.choice.trained);
   json["ratio"] = asked_ratio_json(options.selection);
   json["not_copied"] = outcome.not_copied;
+  json["notes"] = outcome.notes;
   json["loads_in_stock_programs"] = outcome.uniform;
   json["file_bytes"] = outcome.file_bytes;
   json["elapsed_s"] = elapsed_s;
@@ -97,7 +98,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
              options.method_name(), options.selection.seed);
   print_sizes(outcome.sizes, open, outcome.left_widths);
   const bool rounded_alone = outcome.choice.mask.dropped_layers.empty() && !options.self.pad;
-  if (rounded_alone) print_ratio(options.selection, open.model, outcome.sizes);
+  if (rounded_alone) print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open.model), outcome.sizes);
   if (options.self.ratio_total) {
     fmt::print("  {:<16} {} of all parameters asked, {} reached (widths are multiples of {}; a smaller --width-multiple comes closer)\n",
                "ratio", format_percent(*options.self.ratio_total), format_percent(outcome.sizes.total_ratio_reached()),
@@ -165,7 +166,7 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
       ->capture_default_str()
       ->check(positive_number());
-  verb->add_flag("--force", options->force, "Replace the output folder and the report");
+  verb->add_flag("--force", options->force, "Replace the output and the report");
   add_engine_choices(*verb, *options);
   verb->footer("Examples:\n"
                "  prunenet prune ./Llama-2-7b-hf -o small.q8_0.gguf --ratio 0.3 --type q8_0\n"

@@ -35,6 +35,7 @@ struct Outcome {
   std::optional<SelfRun> self;
   std::vector<std::string> not_copied;  // files of the source's folder
   bool uniform = true;
+  std::vector<std::string> notes;  // what was said of the files written
   uint64_t file_bytes = 0;  // of the files written
 };
 

@@ -83,7 +83,7 @@ void add_method_options(CLI::App& verb, SelectionOptions& options) {
                               ->check(CLI::IsMember({"sample", "top"}));
   verb.add_flag("--whole-blocks", options.whole_blocks,
                 "Of a quantised GGUF file: neurons go in whole blocks of the down matrix (32, or 256), so that no matrix is quantised "
-                "anew; a coarser choice, which costs more of the model");
+                "anew; a coarser choice");
 }
 
 void check_selection(const SelectionOptions& options, bool reports, bool other_cuts) {
@@ -112,7 +112,10 @@ std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenMode
   for (const LayerDescription& layer : open.model.layers)
     blocks.push_back(dtype_block_elements(open.checkpoint.at(layer.ffn.down.tensor).stored.spec.dtype));
   const int64_t most = *std::max_element(blocks.begin(), blocks.end());
-  if (most == 1) fail(ErrorCode::kBadOption, "--whole-blocks", "is of quantised GGUF files, and the down matrices of '{}' are not quantised", open.name());
+  if (most == 1) {
+    fail(ErrorCode::kBadOption, "--whole-blocks", "is for quantised matrices, and the down matrices of '{}' are {}", open.name(),
+         dtype_name(open.checkpoint.at(open.model.layers.front().ffn.down.tensor).stored.spec.dtype));
+  }
   if (options.width_multiple % most != 0) {
     fail(ErrorCode::kBadOption, "--width-multiple", "is {}, which cuts through the blocks of {} neurons that --whole-blocks keeps", options.width_multiple, most);
   }
@@ -132,7 +135,7 @@ std::vector<int64_t> planned_widths(const SelectionOptions& options, const OpenM
     after += static_cast<double>(widths[i]);
   }
   const double reached = 1 - after / before;
-  if (std::abs(reached - *options.ratio) > 0.05) {
+  if (std::abs(reached - *options.ratio) > std::min(0.05, *options.ratio / 3)) {
     progress.warn(fmt::format("rounding to the width multiple removes {} of the neurons instead of {}; --width-multiple changes it",
                               format_percent(reached), format_percent(*options.ratio)));
   }

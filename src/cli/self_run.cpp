@@ -300,6 +300,12 @@ int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& sele
   return multiple;
 }
 
+int64_t used_width_multiple(const SelectionOptions& selection, const SelfVerbOptions& self, bool is_self,
+                            const ModelDescription& model) {
+  if (selection.width_multiple > 0) return selection.width_multiple;
+  return is_self ? width_multiple(self, selection, model) : default_width_multiple(model, model.ffn_widths().front());
+}
+
 // Layers of their own widths must find a place in a config.json, and their units in the widths.
 void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptions& selection,
                                const ModelDescription& model) {
@@ -328,8 +334,9 @@ void require_adaptive_possible(const SelfVerbOptions& self, const SelectionOptio
     fail(ErrorCode::kBadOption, "--allocate",
          "adaptive gives every layer a width of its own, which this model can state only in the DeciLM layout, in "
          "multiples of {}, "
-         "and widths are multiples of {}: {}fill up with zero neurons to one width (--pad)",
+         "and widths are multiples of {}: {}{}fill up with zero neurons to one width (--pad)",
          kDeciWidthMultiple, multiple,
+         gguf_layers_may_differ(model.family) ? "name the output *.gguf (llama.cpp reads any width), or " : "",
          width % kDeciWidthMultiple == 0 ? fmt::format("choose --width-multiple {}, or ", kDeciWidthMultiple) : "");
   }
   require_shareable_widths(model, multiple);

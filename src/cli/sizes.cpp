@@ -17,14 +17,19 @@ double removed(int64_t before, int64_t after) {
 }
 
 void print_row(const char* name, int64_t before, int64_t after, std::string (*format)(double)) {
-  fmt::print("  {:<16} {:>10} -> {:>10}   {}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
-             before == after ? "unchanged" : (after > before ? "+" : "-") + format_percent(std::abs(removed(before, after))));
+  fmt::print(
+      "  {:<16} {:>10} -> {:>10}   {}\n", name, format(static_cast<double>(before)), format(static_cast<double>(after)),
+      before == after ? "unchanged" : (after > before ? "+" : "-") + format_percent(std::abs(removed(before, after))));
 }
 
 }  // namespace
 
-double SizeChange::ffn_ratio_reached() const { return removed(before.ffn_params, after.ffn_params); }
-double SizeChange::total_ratio_reached() const { return removed(before.params, after.params); }
+double SizeChange::ffn_ratio_reached() const {
+  return removed(before.ffn_params, after.ffn_params);
+}
+double SizeChange::total_ratio_reached() const {
+  return removed(before.params, after.params);
+}
 
 SizeChange size_change(const OpenModel& open, const std::vector<int64_t>& widths) {
   ShrinkPlan plan;
@@ -61,11 +66,11 @@ void print_sizes(const SizeChange& change, const OpenModel& open, const std::vec
   print_row("weights on disk", change.before.bytes, change.after.bytes, format_bytes);
 }
 
-void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change) {
+void print_ratio(const SelectionOptions& selection, int64_t width_multiple, const SizeChange& change) {
   if (!selection.ratio) return;
-  const int64_t multiple = selection.width_multiple == 0 ? default_width_multiple(model, model.ffn_widths().front()) : selection.width_multiple;
-  fmt::print("  {:<16} {} of the FFN asked, {} reached (the width is rounded to a multiple of {}; see --width-multiple)\n", "ratio",
-             format_percent(*selection.ratio), format_percent(change.ffn_ratio_reached()), multiple);
+  fmt::print(
+      "  {:<16} {} of the FFN asked, {} reached (the width is rounded to a multiple of {}; see --width-multiple)\n",
+      "ratio", format_percent(*selection.ratio), format_percent(change.ffn_ratio_reached()), width_multiple);
 }
 
 }  // namespace prunenet::cli

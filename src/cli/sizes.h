@@ -27,6 +27,6 @@ Json asked_ratio_json(const SelectionOptions& selection);
 /// The sizes as a table on stdout.
 void print_sizes(const SizeChange& change, const OpenModel& open, const std::vector<int64_t>& widths);
 /// The ratio asked for beside the one reached, and why they differ; nothing for a mask.
-void print_ratio(const SelectionOptions& selection, const ModelDescription& model, const SizeChange& change);
+void print_ratio(const SelectionOptions& selection, int64_t width_multiple, const SizeChange& change);
 
 }  // namespace prunenet::cli

@@ -120,7 +120,7 @@ void add_spectrum(CLI::App& program, Action& action) {
   auto options = std::make_shared<SpectrumOptions>();
   CLI::App* verb = program.add_subcommand("spectrum", "Singular values of every layer's gate (or fc1); with OTHER, the KS distance to its");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
-  verb->add_option("OTHER", options->other, "A second folder to compare with, of as many layers");
+  verb->add_option("OTHER", options->other, "A second model to compare with, of as many layers");
   verb->add_option("--report", options->report, "Write an HTML report to this file");
   verb->add_flag("--force", options->force, "Overwrite the report");
   verb->add_option("--precision", options->precision.precision, "Arithmetic: f32, f64, or auto (f64 up to hidden size 1024)")

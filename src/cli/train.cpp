@@ -40,7 +40,7 @@ void train(const TrainVerbOptions& options) {
   }
   print_training(trained);
   fmt::print("policy saved: {} ({})\n", options.output, format_bytes(static_cast<double>(std::filesystem::file_size(options.output))));
-  fmt::print("use it:       prunenet prune MODEL -o OUT --ratio R --policy {}\n", options.output);
+  fmt::print("use it:       prunenet prune MODEL -o OUT --ratio R --method prunenet --policy {}\n", options.output);
 }
 
 }  // namespace

@@ -189,32 +189,32 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
 }
 
 // Where llama.cpp computes something else than the model does, without refusing it.
-std::vector<std::string> notes_on(const TransformerDescription& transformer, const Config& config,
+std::vector<std::string> warnings_of(const TransformerDescription& transformer, const Config& config,
                                   const std::string& name) {
-  std::vector<std::string> notes;
+  std::vector<std::string> warnings;
   int64_t window = 0;
   for (const BlockDescription& block : transformer.blocks) window = std::max(window, block.attention.window);
   if (window > 0 && (transformer.max_context == 0 || window < transformer.max_context)) {
-    notes.push_back(
+    warnings.push_back(
         fmt::format("this model attends to a window of {} tokens; llama.cpp's architecture '{}' has none, and attends "
                     "to all: texts longer "
                     "than that come out differently",
                     window, name));
   }
-  if (!transformer.rotary) return notes;
+  if (!transformer.rotary) return warnings;
   if (scaling_kind(config) == "dynamic") {
-    notes.push_back(
+    warnings.push_back(
         "the dynamic scaling of rotary positions, which begins beyond the context, has no place in GGUF and is left "
         "out");
   }
   if (transformer.rotary->long_from > 0) {
-    notes.push_back(
+    warnings.push_back(
         fmt::format("llama.cpp takes the long rotary factors where its context (-c) is larger than {0} tokens, "
                     "whatever the length of the text; "
                     "this model does where the text is: run texts of up to {0} tokens with -c {0}",
                     transformer.rotary->long_from));
   }
-  return notes;
+  return warnings;
 }
 
 }  // namespace
@@ -241,7 +241,7 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
   }
   require_graph_fits(*graph, model, transformer, config);
   GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs,
-                                notes_on(transformer, config, std::string(graph->name))};
+                                {}, warnings_of(transformer, config, std::string(graph->name))};
   const LayerDescription& first = model.layers.front();
   const bool heads_fit = graph->free_heads || first.heads * first.head_dim == model.hidden;
   if (layers_alike(model) && heads_fit) {

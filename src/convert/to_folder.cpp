@@ -145,8 +145,9 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
   if (architecture != "llama") {
     fail(ErrorCode::kUnsupported, where,
          "GGUF of architecture '{}' cannot become a Hugging Face folder; 'llama' can (LLaMA, Mistral and what is built "
-         "like them)",
-         architecture.value_or(""));
+         "like them){}",
+         architecture.value_or(""),
+         architecture == "deci" ? "; layers of different sizes are what makes it 'deci': pruned with --pad it stays 'llama'" : "");
   }
   const TransformerDescription transformer = describe_transformer(checkpoint, model);
   const int64_t turned = rotated(transformer);
@@ -173,6 +174,10 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
   if (model.family == "mistral" && checkpoint.find("blk.0.attn_q.bias") != nullptr)
     fail(ErrorCode::kUnsupported, where,
          "has a sliding window and biases of its attention, which no LLaMA or Mistral of transformers has");
+  const auto quantised = std::count_if(checkpoint.tensors().begin(), checkpoint.tensors().end(),
+                                       [](const auto& entry) { return dtype_is_quantised(entry.stored.spec.dtype); });
+  if (quantised > 0)
+    plan.warnings.push_back(fmt::format("{} matrices were quantised before: what that lost does not come back", quantised));
   add_output_biases(model, type, plan);
   Json config = Json::parse(config_of(checkpoint));
   config.erase(kGgufArchitectureKey);
@@ -180,7 +185,7 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
   if (has_vocabulary(file->metadata(), where)) {
     plan.files = tokenizer_files(vocabulary_of(file->metadata(), where), where);
   } else {
-    plan.notes.push_back("the file holds no vocabulary, so the folder gets no tokenizer");
+    plan.warnings.push_back("the file holds no vocabulary, so the folder gets no tokenizer");
   }
   return plan;
 }

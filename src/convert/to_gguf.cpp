@@ -28,10 +28,10 @@ class TypeChoice {
     if (!fits) ++not_blocks_;
     return fits ? wanted : Dtype::kF16;
   }
-  void note(std::vector<std::string>& notes) const {
+  void warn(std::vector<std::string>& warnings) const {
     if (not_blocks_ == 0) return;
-    notes.push_back(fmt::format("{} matrices are F16 instead of {}: their rows are no whole blocks of {}", not_blocks_,
-                                dtype_name(*asked_), dtype_block_elements(*asked_)));
+    warnings.push_back(fmt::format("{} matrices are F16 instead of {}: their rows are no whole blocks of {}",
+                                   not_blocks_, dtype_name(*asked_), dtype_block_elements(*asked_)));
   }
 
  private:
@@ -42,8 +42,8 @@ class TypeChoice {
 // The tensors of a folder's model, in the order in which llama.cpp's own converter has them.
 class TensorPlanner {
  public:
-  TensorPlanner(const Checkpoint& checkpoint, const TransformerDescription& transformer, const GgufArchitecture& architecture,
-                TypeChoice& types)
+  TensorPlanner(const Checkpoint& checkpoint, const TransformerDescription& transformer,
+                const GgufArchitecture& architecture, TypeChoice& types)
       : checkpoint_(checkpoint), transformer_(transformer), architecture_(architecture), types_(types) {}
 
   std::vector<ConvertedTensor> take(const std::vector<RotaryFactors>& factors, bool tied) {
@@ -52,14 +52,16 @@ class TensorPlanner {
       const LearnedPositions& learned = *transformer_.learned;
       const int64_t width = checkpoint_.at(learned.weight).stored.spec.shape.at(1);
       const int64_t rows = learned.rows - learned.offset;
-      tensors_.push_back({{"position_embd.weight", Dtype::kF32, {rows, width}}, {learned.weight, learned.offset, rows, width, false}});
+      tensors_.push_back(
+          {{"position_embd.weight", Dtype::kF32, {rows, width}}, {learned.weight, learned.offset, rows, width, false}});
     }
     for (const RotaryFactors& entry : factors) {
       ConvertedTensor tensor{{entry.name, Dtype::kF32, {static_cast<int64_t>(entry.factors.size())}}, {}};
       tensor.values = entry.factors;
       tensors_.push_back(std::move(tensor));
     }
-    for (size_t index = 0; index < transformer_.blocks.size(); ++index) block(transformer_.blocks[index], fmt::format("blk.{}.", index));
+    for (size_t index = 0; index < transformer_.blocks.size(); ++index)
+      block(transformer_.blocks[index], fmt::format("blk.{}.", index));
     if (transformer_.final_norm) norm("output_norm", *transformer_.final_norm);
     if (!tied) linear("output", transformer_.head);
     return std::move(tensors_);
@@ -73,14 +75,18 @@ class TensorPlanner {
     tensors_.push_back({{name, types_.of_matrix(spec.dtype, spec.shape.at(1)), spec.shape}, whole_tensor(spec)});
   }
 
-  void vector(const std::string& name, const std::string& source, const std::vector<int64_t>& order = {}, float add = 0) {
+  void vector(const std::string& name, const std::string& source, const std::vector<int64_t>& order = {},
+              float add = 0) {
     const TensorSpec& spec = checkpoint_.at(source).stored.spec;
     tensors_.push_back({{name, Dtype::kF32, spec.shape}, whole_tensor(spec), order, add});
   }
 
   void linear(const std::string& name, const LinearDescription& linear, const std::vector<int64_t>& order = {}) {
     const MatrixRef& matrix = linear.weight;
-    tensors_.push_back({{name + ".weight", types_.of_matrix(stored(matrix.tensor), matrix.cols), {matrix.rows, matrix.cols}}, matrix, order});
+    tensors_.push_back(
+        {{name + ".weight", types_.of_matrix(stored(matrix.tensor), matrix.cols), {matrix.rows, matrix.cols}},
+         matrix,
+         order});
     if (linear.bias) vector(name + ".bias", *linear.bias, order);
   }
 
@@ -123,7 +129,8 @@ class TensorPlanner {
     if (attention.fused) {
       const int64_t groups = attention.fused_groups;
       const auto order = groups == 1 ? std::vector<int64_t>{}
-                                     : separated_from_grouped(groups, attention.heads / groups * dim, attention.kv_heads / groups * dim);
+                                     : separated_from_grouped(groups, attention.heads / groups * dim,
+                                                              attention.kv_heads / groups * dim);
       linear(prefix + "attn_qkv", *attention.fused, order);
     } else {
       const auto turned = transformer_.rotary ? 2 * static_cast<int64_t>(transformer_.rotary->inv_freq.size()) : 0;
@@ -150,12 +157,18 @@ void put_type(GgufMetadata& metadata, const std::vector<ConvertedTensor>& tensor
   metadata.set("general.quantization_version", GgufValue::of_u32(2));
 }
 
-void drop_vocabulary(GgufMetadata& metadata) {
+// No tokens, but the ids at which texts begin and end: the model's own text needs them.
+void drop_vocabulary(const ModelDescription& model, GgufMetadata& metadata) {
   const std::vector<GgufMetadata::Item> items = metadata.items();
   for (const auto& [key, value] : items) {
     if (key.starts_with("tokenizer.")) metadata.erase(key);
   }
   metadata.set("tokenizer.ggml.model", GgufValue::of_text("none"));
+  const auto put = [&](const char* key, TokenId id) {
+    metadata.set(key, GgufValue::of_u32(static_cast<uint32_t>(id)));
+  };
+  if (model.bos) put("tokenizer.ggml.bos_token_id", *model.bos);
+  if (!model.eos.empty()) put("tokenizer.ggml.eos_token_id", model.eos.front());
 }
 
 // Chat models end at several tokens. GGUF has a key for one, and two others at which llama.cpp ends as well.
@@ -179,9 +192,10 @@ void note_unused(const Checkpoint& checkpoint, const ModelDescription& model, Gg
     if (!known.contains(entry.stored.spec.name)) unused.push_back(entry.stored.spec.name);
   }
   if (unused.empty()) return;
-  plan.notes.push_back(fmt::format("{} stored {} no part of the model as llama.cpp computes it and {} left out: '{}'{}", unused.size(),
-                                   unused.size() == 1 ? "tensor is" : "tensors are", unused.size() == 1 ? "is" : "are", unused.front(),
-                                   unused.size() == 1 ? "" : " and others"));
+  plan.warnings.push_back(
+      fmt::format("{} stored {} no part of the model as llama.cpp computes it and {} left out: '{}'{}", unused.size(),
+                  unused.size() == 1 ? "tensor is" : "tensors are", unused.size() == 1 ? "is" : "are", unused.front(),
+                  unused.size() == 1 ? "" : " and others"));
 }
 
 // The name decides on more than itself.
@@ -191,17 +205,18 @@ void set_name(const Checkpoint& checkpoint, const ToGgufOptions& options, GgufPl
   const bool after = special_tokens_take_spaces(options.name);
   plan.metadata.set("general.name", GgufValue::of_text(options.name));
   if (before == after || !options.vocabulary || !has_vocabulary(plan.metadata, where)) return;
-  plan.notes.push_back(fmt::format("by the name '{}', which {} 'phi-3', special tokens {} along the spaces that follow in "
-                                   "llama.cpp; by the old name they {}", options.name,
-                                   after ? "contains" : "does not contain", after ? "take" : "do not take",
-                                   before ? "did" : "did not"));
+  plan.warnings.push_back(
+      fmt::format("by the name '{}', which {} 'phi-3', special tokens {} along the spaces that follow in "
+                  "llama.cpp; by the old name they {}",
+                  options.name, after ? "contains" : "does not contain", after ? "take" : "do not take",
+                  before ? "did" : "did not"));
 }
 
-GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& options) {
+GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ModelDescription& model, const ToGgufOptions& options) {
   GgufPlan plan;
   plan.metadata = checkpoint.gguf()->metadata();
   if (!options.name.empty()) set_name(checkpoint, options, plan);
-  if (!options.vocabulary) drop_vocabulary(plan.metadata);
+  if (!options.vocabulary) drop_vocabulary(model, plan.metadata);
   TypeChoice types(options.type);
   int64_t coarser = 0;
   for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
@@ -215,15 +230,17 @@ GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ToGgufOptions& optio
     plan.tensors.push_back(std::move(tensor));
   }
   if (options.type) put_type(plan.metadata, plan.tensors);
-  types.note(plan.notes);
-  if (coarser > 0) plan.notes.push_back(fmt::format("{} matrices were quantised before: what that lost does not come back", coarser));
+  types.warn(plan.warnings);
+  if (coarser > 0)
+    plan.warnings.push_back(
+        fmt::format("{} matrices were quantised before: what that lost does not come back", coarser));
   return plan;
 }
 
 }  // namespace
 
 GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, const ToGgufOptions& options) {
-  if (checkpoint.gguf() != nullptr) return plan_from_gguf(checkpoint, options);
+  if (checkpoint.gguf() != nullptr) return plan_from_gguf(checkpoint, model, options);
   const Config config(config_of(checkpoint), checkpoint.config_where());
   const TransformerDescription transformer = describe_transformer(checkpoint, model);
   const GgufArchitecture architecture = find_architecture(model, transformer, config);
@@ -234,20 +251,27 @@ GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, 
   TypeChoice types(options.type);
   // Gemma's head is always the embedding, whatever else is stored.
   const bool tied = model.tied_head || architecture.name == "gemma";
-  plan.tensors = TensorPlanner(checkpoint, transformer, architecture, types).take(rotary_factors(transformer, config), tied);
+  plan.tensors =
+      TensorPlanner(checkpoint, transformer, architecture, types).take(rotary_factors(transformer, config), tied);
   put_type(plan.metadata, plan.tensors);
+  if (options.vocabulary && !has_tokenizer(checkpoint)) {
+    fail(ErrorCode::kNotFound, checkpoint.folder().string(),
+         "has no tokenizer (tokenizer.json, tokenizer.model, or vocab.json and merges.txt); --no-vocabulary writes the "
+         "file without one");
+  }
   if (options.vocabulary) {
     const GgufVocabulary vocabulary = gguf_vocabulary(checkpoint.folder(), transformer.vocab, name);
     put_vocabulary(vocabulary, plan.metadata);
-    plan.notes = vocabulary.notes;
+    plan.warnings = vocabulary.notes;
     put_further_ends(model, plan.metadata);
   } else {
-    drop_vocabulary(plan.metadata);
+    drop_vocabulary(model, plan.metadata);
   }
   for (const auto& [key, text] : options.extra) plan.metadata.set(key, GgufValue::of_text(text));
   for (const std::string& note : architecture.notes) plan.notes.push_back(note);
+  for (const std::string& warning : architecture.warnings) plan.warnings.push_back(warning);
   note_unused(checkpoint, model, plan);
-  types.note(plan.notes);
+  types.warn(plan.warnings);
   return plan;
 }
 

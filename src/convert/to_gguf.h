@@ -18,20 +18,21 @@ namespace prunenet {
 struct GgufPlan {
   GgufMetadata metadata;
   std::vector<ConvertedTensor> tensors;
-  std::vector<std::string> notes;  // what a person should know
+  std::vector<std::string> notes;     // what a person may like to know
+  std::vector<std::string> warnings;  // what is lost, left out, or different in llama.cpp
 };
 
 struct ToGgufOptions {
-  std::optional<Dtype> type;       // of matrices: F32, F16, BF16 or Q8_0; nothing: as they are stored
-  bool vocabulary = true;          // false: none is written, and llama.cpp takes token ids only
-  std::string name;                // general.name; empty: the folder's
+  std::optional<Dtype> type;                 // of matrices: F32, F16, BF16 or Q8_0; nothing: as they are stored
+  bool vocabulary = true;                    // false: none is written, and llama.cpp takes token ids only
+  std::string name;                          // general.name; empty: the folder's
   std::map<std::string, std::string> extra;  // further keys with their texts: how the model came to be
 };
 
 /// From a folder: tensors renamed, reordered and transposed as llama.cpp wants them, metadata from config.json, the
-/// vocabulary from the tokenizer's files. From a GGUF file: the same file with its matrices in another type. Vectors are
-/// stored as F32, as llama.cpp needs them; a matrix whose rows are no whole blocks of Q8_0 becomes F16 (noted). Throws
-/// kUnsupported (see find_architecture, gguf_vocabulary), kNotFound (no tokenizer).
+/// vocabulary from the tokenizer's files. From a GGUF file: the same file with its matrices in another type. Vectors
+/// are stored as F32, as llama.cpp needs them; a matrix whose rows are no whole blocks of Q8_0 becomes F16 (noted).
+/// Throws kUnsupported (see find_architecture, gguf_vocabulary), kNotFound (no tokenizer).
 GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, const ToGgufOptions& options);
 
 /// Writes the file `target`, whole or not at all. Returns its bytes. Throws kExists, kNoSpace, kIo, kNonFinite,

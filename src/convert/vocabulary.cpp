@@ -21,11 +21,12 @@ struct IdKey {
   const char* key;
   std::optional<TokenId> GgufVocabulary::*id;
 };
-constexpr std::array<IdKey, 5> kIds{{{"tokenizer.ggml.bos_token_id", &GgufVocabulary::bos},
-                                     {"tokenizer.ggml.eos_token_id", &GgufVocabulary::eos},
-                                     {"tokenizer.ggml.unknown_token_id", &GgufVocabulary::unknown},
-                                     {"tokenizer.ggml.seperator_token_id", &GgufVocabulary::separator},  // as spelled there
-                                     {"tokenizer.ggml.padding_token_id", &GgufVocabulary::padding}}};
+constexpr std::array<IdKey, 5> kIds{
+    {{"tokenizer.ggml.bos_token_id", &GgufVocabulary::bos},
+     {"tokenizer.ggml.eos_token_id", &GgufVocabulary::eos},
+     {"tokenizer.ggml.unknown_token_id", &GgufVocabulary::unknown},
+     {"tokenizer.ggml.seperator_token_id", &GgufVocabulary::separator},  // as spelled there
+     {"tokenizer.ggml.padding_token_id", &GgufVocabulary::padding}}};
 
 struct FlagKey {
   const char* key;
@@ -55,12 +56,14 @@ GgufVocabulary vocabulary_of(const GgufMetadata& metadata, const std::string& wh
   vocabulary.pre = metadata.text(kPre, where).value_or("");
   vocabulary.model_name = metadata.text("general.name", where).value_or("");
   const auto tokens = metadata.texts(kTokens, where);
-  if (!tokens || tokens->empty()) fail(ErrorCode::kNotFound, where, "holds no vocabulary ('{}' is missing or empty)", kTokens);
+  if (!tokens || tokens->empty())
+    fail(ErrorCode::kNotFound, where, "holds no vocabulary ('{}' is missing or empty)", kTokens);
   vocabulary.tokens = *tokens;
   if (const auto scores = metadata.numbers(kScores, where)) vocabulary.scores.assign(scores->begin(), scores->end());
   if (const auto types = metadata.integers(kTypes, where)) {
     for (int64_t type : *types) {
-      if (type < 0 || type > 1000) fail(ErrorCode::kFormat, where, "'{}' holds {}, which is no kind of token", kTypes, type);
+      if (type < 0 || type > 1000)
+        fail(ErrorCode::kFormat, where, "'{}' holds {}, which is no kind of token", kTypes, type);
       vocabulary.types.push_back(static_cast<int32_t>(type));
     }
   }
@@ -85,7 +88,8 @@ void put_vocabulary(const GgufVocabulary& vocabulary, GgufMetadata& metadata) {
   metadata.set(kTokens, GgufValue::of_texts(vocabulary.tokens));
   if (!vocabulary.scores.empty()) metadata.set(kScores, GgufValue::of_f32s(vocabulary.scores));
   if (!vocabulary.types.empty()) metadata.set(kTypes, GgufValue::of_i32s(vocabulary.types));
-  if (!vocabulary.merges.empty() || vocabulary.model == "gpt2") metadata.set(kMerges, GgufValue::of_texts(vocabulary.merges));
+  if (!vocabulary.merges.empty() || vocabulary.model == "gpt2")
+    metadata.set(kMerges, GgufValue::of_texts(vocabulary.merges));
   for (const IdKey& entry : kIds) {
     if (const auto id = vocabulary.*entry.id) metadata.set(entry.key, GgufValue::of_u32(static_cast<uint32_t>(*id)));
   }

@@ -131,9 +131,24 @@ void require_mask_fits(const Mask& mask, const ModelDescription& model, const st
   }
 }
 
+namespace {
+
+// A pruned GGUF file holds its prunenet.json as a key.
+std::string mask_text(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error) || !is_gguf_file(path)) return read_text_file(path, kMaxMaskBytes);
+  const auto text = GgufFile(path).metadata().text("prunenet.json", path.string());
+  if (!text)
+    fail(ErrorCode::kFormat, path.string(),
+         "is a GGUF file that prunenet did not prune: it has no key 'prunenet.json'");
+  return *text;
+}
+
+}  // namespace
+
 Mask read_mask(const std::filesystem::path& path, const ModelDescription& model) {
   const std::string where = path.string();
-  const Json json = parse_mask_json(read_text_file(path, kMaxMaskBytes), where);
+  const Json json = parse_mask_json(mask_text(path), where);
   if (!json.is_object() || !json.contains("layers") || !json["layers"].is_array()) {
     fail(ErrorCode::kFormat, where,
          R"(is no mask: {{"layers": [{{"index": 0, "keep": [0, 2, ...]}}, ...]}} is expected)");

@@ -32,7 +32,8 @@ Mask whole_mask(const ModelDescription& model);
 void require_mask_fits(const Mask& mask, const ModelDescription& model, const std::string& where);
 
 /// Reads a mask file. Layers that it does not name stay whole, as do the neurons or KV groups of an entry without their
-/// list; rows may come in any order; the prunenet.json of an earlier prune is a mask, too. Throws kFormat, kMismatch,
+/// list; rows may come in any order; the prunenet.json of an earlier prune is a mask, too, and so is a GGUF file that
+/// holds one. Throws kFormat, kMismatch,
 /// kUnsupported.
 Mask read_mask(const std::filesystem::path& path, const ModelDescription& model);
 

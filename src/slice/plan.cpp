@@ -220,7 +220,7 @@ SlicePlan plan_slice(const Checkpoint& checkpoint, const ModelDescription& model
     plan.extra_files = std::move(config.extra_files);
     plan.notes = std::move(config.notes);
   }
-  for (std::string& note : retyped.notes(checkpoint.tensor_bytes())) plan.notes.push_back(std::move(note));
+  plan.warnings = retyped.notes(checkpoint.tensor_bytes());
   return plan;
 }
 

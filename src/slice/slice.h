@@ -59,6 +59,7 @@ struct SlicePlan {
   bool uniform = true;      // every layer is as config_text states: programs that load the source's kind load it
   std::map<std::string, std::string> extra_files;  // name -> text, to be written beside the weights
   std::vector<std::string> notes;                  // what a person should know of the programs that are to load it
+  std::vector<std::string> warnings;               // what is quantised anew, and what that takes
 };
 
 /// Throws kMismatch when the mask does not fit the model or replaced bytes do not fit their tensor, kUnsupported where

@@ -166,7 +166,7 @@ TEST(Checkpoint, AMissingOrStrangeFolderIsNamed) {
   const TemporaryFolder folder;
   expect_error(ErrorCode::kNotFound, {(folder / "no").string(), "no such folder"}, [&] { Checkpoint{folder / "no"}; });
   write_bytes(folder / "file", "");
-  expect_error(ErrorCode::kFormat, {(folder / "file").string(), "not a folder"}, [&] { Checkpoint{folder / "file"}; });
+  expect_error(ErrorCode::kFormat, {(folder / "file").string(), "neither a folder"}, [&] { Checkpoint{folder / "file"}; });
   expect_error(ErrorCode::kNotFound, {folder.path().string(), "no config.json"}, [&] { Checkpoint{folder.path()}; });
 }
 

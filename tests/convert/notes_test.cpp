@@ -26,19 +26,19 @@ TEST(NotesOfVocabularies, ReachThePlan) {
     if (token["content"] == "</s>") token["rstrip"] = true;
   }
   write_bytes(folder / "model" / "tokenizer.json", tokenizer.dump());
-  const auto notes = plan_named(folder / "model", "").notes;  // named after the folder
+  const auto notes = plan_named(folder / "model", "").warnings;  // named after the folder
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_NE(notes.front().find("'model' does not contain 'phi-3'"), std::string::npos) << notes.front();
-  EXPECT_TRUE(plan_named(folder / "model", "a phi-3").notes.empty());
+  EXPECT_TRUE(plan_named(folder / "model", "a phi-3").warnings.empty());
 }
 
 TEST(NotesOfVocabularies, ANewNameMayChangeWhatSpecialTokensTake) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto source = data / "models/stories260K/stories260K.gguf";
-  const auto notes = plan_named(source, "Phi-3-tiny").notes;
+  const auto notes = plan_named(source, "Phi-3-tiny").warnings;
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_NE(notes.front().find("'Phi-3-tiny', which contains 'phi-3'"), std::string::npos) << notes.front();
-  EXPECT_TRUE(plan_named(source, "tiny").notes.empty());
+  EXPECT_TRUE(plan_named(source, "tiny").warnings.empty());
 }
 
 }  // namespace

@@ -26,8 +26,9 @@ TEST_P(RoundTrip, KeepsEveryByteOfTheTensors) {
   // alike.
   const auto before = nlohmann::json::parse(read_bytes(source / "config.json"));
   const auto after = nlohmann::json::parse(read_bytes(folder / "back" / "config.json"));
-  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                          "max_position_embeddings", "rms_norm_eps", "rope_theta", "vocab_size", "torch_dtype", "model_type"}) {
+  for (const char* key :
+       {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+        "max_position_embeddings", "rms_norm_eps", "rope_theta", "vocab_size", "torch_dtype", "model_type"}) {
     ASSERT_TRUE(before.contains(key)) << key;
     EXPECT_EQ(after.value(key, nlohmann::json()), before[key]) << key;
   }
@@ -44,8 +45,8 @@ TEST_P(RoundTrip, KeepsEveryByteOfTheTensors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Llama, RoundTrip,
-                         testing::Values("golden/llama", "golden/llama_bf16", "golden/llama_sharded", "golden/llama/pruned",
-                                         "golden/mistral", "models/stories260K"),
+                         testing::Values("golden/llama", "golden/llama_bf16", "golden/llama_sharded",
+                                         "golden/llama/pruned", "golden/mistral", "models/stories260K"),
                          [](const auto& tested) {
                            std::string name = tested.param;
                            for (char& c : name) {
@@ -126,13 +127,17 @@ TEST(RoundTripOfGguf, WithoutVocabularyHasNoKeyOfATokenizer) {
   ToGgufOptions options;
   options.vocabulary = false;
   SilentProgress silent;
-  write_gguf(checkpoint, plan_gguf(checkpoint, describe_model(checkpoint), options), folder / "bare.gguf", false, silent);
+  write_gguf(checkpoint, plan_gguf(checkpoint, describe_model(checkpoint), options), folder / "bare.gguf", false,
+             silent);
   const GgufFile bare(folder / "bare.gguf");
   size_t others = 0;
   for (const auto& item : checkpoint.gguf()->metadata().items()) others += item.key.starts_with("tokenizer.") ? 0 : 1;
   size_t found = 0;
   for (const auto& item : bare.metadata().items()) {
-    if (item.key == "tokenizer.ggml.model") continue;  // "none", which llama.cpp asks for
+    // "none", which llama.cpp asks for; and where texts begin and end, which the model's own text needs.
+    if (item.key == "tokenizer.ggml.model" || item.key == "tokenizer.ggml.bos_token_id" ||
+        item.key == "tokenizer.ggml.eos_token_id")
+      continue;
     EXPECT_FALSE(item.key.starts_with("tokenizer.")) << item.key;
     ++found;
   }
@@ -150,7 +155,8 @@ TEST(RoundTripOfGguf, KeepsEveryKeyOfTheMetadata) {
   ASSERT_EQ(after.metadata().items().size(), before.metadata().items().size());
   for (size_t i = 0; i < before.metadata().items().size(); ++i) {
     EXPECT_EQ(after.metadata().items()[i].key, before.metadata().items()[i].key);
-    EXPECT_EQ(after.metadata().items()[i].value, before.metadata().items()[i].value) << before.metadata().items()[i].key;
+    EXPECT_EQ(after.metadata().items()[i].value, before.metadata().items()[i].value)
+        << before.metadata().items()[i].key;
   }
   EXPECT_EQ(tensors_of(Checkpoint(folder / "again.gguf")), tensors_of(Checkpoint(source)));
 }
@@ -165,9 +171,10 @@ TEST(OwnConversion, HasTheTensorsOfThePublishedFile) {
   const std::string where = "metadata";
   const GgufMetadata &mine = own.gguf()->metadata(), &theirs = published.gguf()->metadata();
   size_t compared = 0;
-  for (const char* key : {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
-                          "llama.attention.head_count_kv", "llama.rope.dimension_count", "llama.attention.layer_norm_rms_epsilon",
-                          "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"}) {
+  for (const char* key :
+       {"llama.block_count", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count",
+        "llama.attention.head_count_kv", "llama.rope.dimension_count", "llama.attention.layer_norm_rms_epsilon",
+        "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"}) {
     if (theirs.has(key)) {
       EXPECT_EQ(mine.number(key, where), theirs.number(key, where)) << key;
       ++compared;
@@ -185,7 +192,8 @@ TEST(OwnConversion, GivesTheTokensOfTheFolder) {
   convert_to_folder(folder / "own.gguf", folder / "back");
   const auto before = open_tokenizer(source), there = open_tokenizer(Checkpoint(folder / "own.gguf")),
              back = open_tokenizer(Checkpoint(folder / "back"));
-  for (const char* text : {"Once upon a time, there was a little girl named Lily.", "  two  spaces", "Caf\xc3\xa9 \xe2\x98\x83 1234\n", "a"}) {
+  for (const char* text : {"Once upon a time, there was a little girl named Lily.", "  two  spaces",
+                           "Caf\xc3\xa9 \xe2\x98\x83 1234\n", "a"}) {
     EXPECT_EQ(there->encode(text), before->encode(text)) << text;
     EXPECT_EQ(back->encode(text), before->encode(text)) << text;
   }

@@ -71,8 +71,8 @@ TEST(QuantisedConversion, SaysWhichRowsAreNoWholeBlocks) {
   ToGgufOptions options;
   options.type = Dtype::kQ8_0;
   const GgufPlan plan = plan_gguf(checkpoint, describe_model(checkpoint), options);
-  ASSERT_EQ(plan.notes.size(), 1u);
-  EXPECT_EQ(plan.notes.front(), "5 matrices are F16 instead of Q8_0: their rows are no whole blocks of 32");
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_EQ(plan.warnings.front(), "5 matrices are F16 instead of Q8_0: their rows are no whole blocks of 32");
   for (const ConvertedTensor& tensor : plan.tensors) {
     if (tensor.spec.name.ends_with("ffn_down.weight")) {
       EXPECT_EQ(tensor.spec.dtype, Dtype::kF16);

@@ -31,7 +31,7 @@ TEST_F(BadConfig, NoFolder) {
 
 TEST_F(BadConfig, ModelThatIsAFile) {
   write_bytes(model(), "not a folder");
-  expect_refused(prune(), {model(), "is not a folder"});
+  expect_refused(prune(), {model(), "is neither a folder nor a GGUF file"});
 }
 
 TEST_F(BadConfig, NoConfig) {

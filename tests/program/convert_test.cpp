@@ -143,7 +143,7 @@ TEST_F(GgufProgram, RefusesWhatMakesNoSense) {
                  "out.gguf");
   expect_refusal(2, prune(gguf, "out.gguf", {"--whole-blocks"}), {"--whole-blocks", "self"}, "out.gguf");
   expect_refusal(1, prune(converted("f32.gguf", "f32"), "out.gguf", {"--method", "random", "--whole-blocks"}),
-                 {"--whole-blocks", "not quantised"}, "out.gguf");
+                 {"--whole-blocks", "are F32"}, "out.gguf");
   expect_refusal(1, prune(gguf, "out.gguf", {"--method", "random", "--whole-blocks", "--width-multiple", "8"}),
                  {"--width-multiple", "32"}, "out.gguf");
   expect_refusal(1, {"prune", gguf, "-o", gguf, "--ratio", "0.25", "--method", "random", "--force"},

@@ -44,7 +44,7 @@ TEST_F(SliceGguf, NewValuesGetATypeThatCanBeWritten) {
         given_up.resize(static_cast<size_t>(width * 256));
         EXPECT_TRUE(numbers_of(cut, blk(1, "ffn_up")) == given_up);
         const bool retyped = dtype != in_columns;
-        EXPECT_EQ(count_notes(plan(edits).notes, {"1 of 3 'ffn_down' tensors has new values", "instead of"}), retyped);
+        EXPECT_EQ(count_notes(plan(edits).warnings, {"1 of 3 'ffn_down' tensors has new values", "instead of"}), retyped);
       }
     }
     // What has the size of the stored type is refused where that is another.
@@ -87,8 +87,8 @@ TEST_F(SliceGguf, AResultThatIsLargerThanItsSourceIsSaidToBe) {
         edits.replaced[blk(layer, role)] = kept_alive.back();
       }
     }
-    EXPECT_EQ(count_notes(plan(edits).notes, {"more than the", "of the source"}), larger ? 1 : 0);
-    EXPECT_EQ(count_notes(plan(edits).notes, {"3 of 3", "have new values", "stored as Q8_0 instead of Q4_K"}), 2);
+    EXPECT_EQ(count_notes(plan(edits).warnings, {"more than the", "of the source"}), larger ? 1 : 0);
+    EXPECT_EQ(count_notes(plan(edits).warnings, {"3 of 3", "have new values", "stored as Q8_0 instead of Q4_K"}), 2);
   }
 }
 

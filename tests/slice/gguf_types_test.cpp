@@ -11,7 +11,7 @@ TEST_F(SliceGguf, NothingToDoKeepsEveryByte) {
     open(tiny_gguf(dtype));
     write({});
     EXPECT_TRUE(read_bytes(folder / "out.gguf") == read_bytes(folder / "in.gguf")) << dtype_name(dtype);
-    EXPECT_TRUE(plan({}).notes.empty());
+    EXPECT_TRUE(plan({}).warnings.empty());
   }
 }
 
@@ -22,7 +22,7 @@ TEST_F(SliceGguf, RowsAndWholeBlocksAreCopiedInEveryType) {
     open(tiny_gguf(dtype));
     const Edits edits{.mask = {.kept = three(kept)}};
     const Checkpoint cut = write(edits);
-    EXPECT_TRUE(plan(edits).notes.empty());
+    EXPECT_TRUE(plan(edits).warnings.empty());
     for (int64_t layer = 0; layer < 3; ++layer) {
       for (const char* role : {"ffn_gate", "ffn_up", "ffn_down"}) {
         const std::string name = blk(layer, role);
@@ -53,7 +53,7 @@ TEST_F(SliceGguf, ScatteredColumnsBecomeQ8OrHalfPrecision) {
         EXPECT_EQ(dtype_of(cut, down), expected);
         EXPECT_TRUE(bytes_of(cut, down) == recoded(*checkpoint, down, kept, expected)) << down;
       }
-      const std::vector<std::string> notes = plan(edits).notes;
+      const std::vector<std::string> notes = plan(edits).warnings;
       if (!dtype_is_quantised(dtype)) {
         EXPECT_TRUE(notes.empty());
         continue;
@@ -78,7 +78,7 @@ TEST_F(SliceGguf, ALayerThatFillsItsBlocksIsCopiedBesideOnesThatDoNot) {
   EXPECT_EQ(dtype_of(cut, blk(0, "ffn_down")), Dtype::kQ6K);
   EXPECT_TRUE(bytes_of(cut, blk(0, "ffn_down")) == columns(blk(0, "ffn_down"), range(256, 512)));
   for (const int64_t layer : {1, 2}) EXPECT_EQ(dtype_of(cut, blk(layer, "ffn_down")), Dtype::kQ8_0);
-  const std::vector<std::string> notes = plan(edits).notes;
+  const std::vector<std::string> notes = plan(edits).warnings;
   ASSERT_EQ(notes.size(), 1u);
   EXPECT_EQ(count_notes(notes, {"2 of 3 'ffn_down' tensors", "Q6_K to Q8_0"}), 1) << notes[0];
 }
@@ -109,7 +109,7 @@ TEST_F(SliceGguf, KvGroupsCutRowsOfThreeAndColumnsOfOne) {
     for (const char* key : {"llama.attention.key_length", "llama.attention.value_length", "llama.rope.dimension_count"})
       EXPECT_EQ(keys.integer(key, ""), 64) << key;
     EXPECT_TRUE(describe_model(cut).heads_match_config());
-    EXPECT_EQ(count_notes(plan(edits).notes, {"3 of 3 'attn_output'", "the kept heads do not fill blocks of 256"}),
+    EXPECT_EQ(count_notes(plan(edits).warnings, {"3 of 3 'attn_output'", "the kept heads do not fill blocks of 256"}),
               dtype_block_elements(dtype) > 128 ? 1 : 0);
   }
 }
