@@ -47,6 +47,9 @@ if [ -e "$out/held-out.txt" ] && [ -z "${1:-}" ]; then
   for folder in "$model" "$out/pruned"; do
     say generate "$folder" --prompt "Once a" --max-tokens 110
   done
+  printf '\nThe pruned model for llama.cpp, in eight bits; this program runs it as well:\n'
+  say convert "$out/pruned" -o "$out/pruned.q8_0.gguf" --type q8_0 --force
+  say compare "$model" "$out/pruned.q8_0.gguf"
 fi
 
 cat <<END
