@@ -28,21 +28,11 @@ struct Converted {
   std::vector<std::string> notes, types;
 };
 
-// Types of the tensors, most bytes first.
-std::vector<std::string> types_of(const std::vector<ConvertedTensor>& tensors) {
-  std::map<std::string, uint64_t> bytes;
-  for (const ConvertedTensor& tensor : tensors)
-    bytes[std::string(dtype_name(tensor.spec.dtype))] += tensor.spec.size_bytes();
-  std::vector<std::string> names;
-  for (const auto& [name, size] : bytes) names.push_back(name);
-  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return bytes[a] > bytes[b]; });
-  return names;
-}
-
 void describe(const std::vector<ConvertedTensor>& tensors, Converted& result) {
-  result.tensors = tensors.size();
-  result.types = types_of(tensors);
-  for (const ConvertedTensor& tensor : tensors) result.tensor_bytes += tensor.spec.size_bytes();
+  const std::vector<TensorSpec> specs = specs_of(tensors);
+  result.tensors = specs.size();
+  result.types = dtypes_of(specs);
+  result.tensor_bytes = bytes_of(specs);
 }
 
 // What an earlier prune noted beside the weights, as keys of the file.
@@ -60,12 +50,6 @@ std::map<std::string, std::string> former_artefacts(const OpenModel& open) {
 Converted convert_model(const ConvertOptions& options, const OpenModel& open, Progress& progress) {
   Converted result;
   const auto type = options.type.empty() ? std::nullopt : std::optional(gguf_type(options.type));
-  const auto say = [&](const std::vector<std::string>& notes, const std::vector<std::string>& warnings) {
-    result.notes = notes;
-    result.notes.insert(result.notes.end(), warnings.begin(), warnings.end());
-    for (const std::string& note : notes) progress.note(note);
-    for (const std::string& warning : warnings) progress.warn(warning);
-  };
   if (is_gguf_name(options.output)) {
     require_gguf_possible(open.checkpoint, options.output, options.force);
     ToGgufOptions to;
@@ -74,15 +58,15 @@ Converted convert_model(const ConvertOptions& options, const OpenModel& open, Pr
     to.name = options.name;
     to.extra = former_artefacts(open);
     const GgufPlan plan = plan_gguf(open.checkpoint, open.model, to);
-    say(plan.notes, plan.warnings);
+    result.notes = say(plan.notes, plan.warnings, progress);
     result.bytes = write_gguf(open.checkpoint, plan, options.output, options.force, progress);
     describe(plan.tensors, result);
     return result;
   }
   const FolderPlan plan = plan_folder(open.checkpoint, open.model, type);
-  say({}, plan.warnings);
-  const auto shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
-  result.bytes = write_folder(open.checkpoint, plan, options.output, options.force, shard_bytes, progress);
+  result.notes = say({}, plan.warnings, progress);
+  result.bytes = write_folder(open.checkpoint, plan, options.output, options.force,
+                              shard_bytes(options.max_shard_gb), progress);
   describe(plan.tensors, result);
   return result;
 }

@@ -18,12 +18,6 @@ ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
   return to;
 }
 
-uint64_t bytes_of(const std::vector<TensorSpec>& tensors) {
-  uint64_t sum = 0;
-  for (const TensorSpec& tensor : tensors) sum += tensor.size_bytes();
-  return sum;
-}
-
 }  // namespace
 
 bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
@@ -62,10 +56,7 @@ void GgufOutput::write(const SlicePlan& plan, SliceOptions slice, Outcome& outco
   write_slice(open_.checkpoint, plan, folder, slice, progress);
   const OpenModel cut(folder.string());
   const GgufPlan gguf = plan_gguf(cut.checkpoint, cut.model, to);
-  for (const std::string& note : gguf.notes) progress.note(note);
-  for (const std::string& warning : gguf.warnings) progress.warn(warning);
-  outcome.notes = gguf.notes;
-  outcome.notes.insert(outcome.notes.end(), gguf.warnings.begin(), gguf.warnings.end());
+  outcome.notes = say(gguf.notes, gguf.warnings, progress);
   outcome.file_bytes = write_gguf(cut.checkpoint, gguf, file_, progress);
   outcome.sizes.after.bytes = static_cast<int64_t>(bytes_of(specs_of(gguf.tensors)));
   outcome.uniform = true;  // llama.cpp loads it, as deci where layers differ

@@ -62,7 +62,7 @@ void plan(const PlanOptions& options) {
   fmt::print("{}: {} model, {} layers\n", open.name(), open.model.family, open.model.layers.size());
   print_sizes(change, open, widths);
   if (options.self.layers == 0 && options.self.allocate == "uniform")
-    print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open.model),
+    print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open),
                 change);
   if (options.self.allocate == "adaptive") {
     fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",

@@ -98,7 +98,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
              options.method_name(), options.selection.seed);
   print_sizes(outcome.sizes, open, outcome.left_widths);
   const bool rounded_alone = outcome.choice.mask.dropped_layers.empty() && !options.self.pad;
-  if (rounded_alone) print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open.model), outcome.sizes);
+  if (rounded_alone) print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open), outcome.sizes);
   if (options.self.ratio_total) {
     fmt::print("  {:<16} {} of all parameters asked, {} reached (widths are multiples of {}; a smaller --width-multiple comes closer)\n",
                "ratio", format_percent(*options.self.ratio_total), format_percent(outcome.sizes.total_ratio_reached()),

@@ -148,7 +148,8 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
       self.moments.empty() ? self.check > 0 || !options.report.empty() : self.check_said && self.check > 0;
   if (needs_engine(self) && !begins && (measures || self.ratio_total)) {
     fail(ErrorCode::kBadOption, "--check",
-         "is on unless it is 0, and measures on own text (as --ratio-total does), which begins with BOS or EOS (bos_token_id, eos_token_id), and {} states neither: "
+         "is on unless it is 0, and measures on own text (as --ratio-total does), which begins with BOS or EOS "
+         "(bos_token_id, eos_token_id), and {} states neither: "
          "calibrate on a text file with --check 0 and without --report, or use --calibration gaussian",
          open.checkpoint.config_where());
   }
@@ -176,15 +177,10 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   outcome.uniform = plan.uniform;
   SliceOptions slice;
   slice.overwrite = options.force;
-  slice.max_shard_bytes = static_cast<uint64_t>(std::min(options.max_shard_gb * 1e9, 1e18));  // 1e18: beyond any disk
+  slice.max_shard_bytes = shard_bytes(options.max_shard_gb);
   slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
   if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
-  if (!gguf) {  // else they speak of a folder that goes again
-    for (const std::string& note : plan.notes) progress.note(note);
-    for (const std::string& warning : plan.warnings) progress.warn(warning);
-    outcome.notes = plan.notes;
-    outcome.notes.insert(outcome.notes.end(), plan.warnings.begin(), plan.warnings.end());
-  }
+  if (!gguf) outcome.notes = say(plan.notes, plan.warnings, progress);  // else they speak of a folder that goes again
   const bool to_gguf = is_gguf_name(options.output);
   if (!plan.uniform && !to_gguf) {
     progress.warn(

@@ -122,13 +122,24 @@ std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenMode
   return blocks;
 }
 
+std::vector<int64_t> width_multiples(const SelectionOptions& options, const OpenModel& open) {
+  const std::vector<int64_t> blocks = down_blocks(options, open);
+  std::vector<int64_t> multiples;
+  for (size_t i = 0; i < open.model.layers.size(); ++i) {
+    const int64_t usual = default_width_multiple(open.model, open.model.layers[i].ffn.neurons.width);
+    multiples.push_back(options.width_multiple > 0 ? options.width_multiple
+                                                   : std::lcm(usual, blocks.empty() ? 1 : blocks[i]));
+  }
+  return multiples;
+}
+
 std::vector<int64_t> planned_widths(const SelectionOptions& options, const OpenModel& open, Progress& progress) {
   const ModelDescription& model = open.model;
   if (!options.mask.empty()) return read_mask(options.mask, model).kept_widths();
-  std::vector<int64_t> widths = kept_widths(model, *options.ratio, options.width_multiple);
-  const std::vector<int64_t> blocks = down_blocks(options, open);
-  for (size_t i = 0; i < blocks.size() && options.width_multiple == 0; ++i)
-    widths[i] = kept_width(model.layers[i].ffn.neurons.width, *options.ratio, std::lcm(blocks[i], default_width_multiple(model, model.layers[i].ffn.neurons.width)));
+  const std::vector<int64_t> multiples = width_multiples(options, open);
+  std::vector<int64_t> widths;
+  for (size_t i = 0; i < multiples.size(); ++i)
+    widths.push_back(kept_width(model.layers[i].ffn.neurons.width, *options.ratio, multiples[i]));
   double before = 0, after = 0;
   for (size_t i = 0; i < widths.size(); ++i) {
     before += static_cast<double>(model.layers[i].ffn.neurons.width);

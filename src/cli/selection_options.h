@@ -48,6 +48,10 @@ void check_selection(const SelectionOptions& options, bool reports = false, bool
 /// without that option. Throws kBadOption where nothing is quantised, or the width multiple cuts through blocks.
 std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open);
 
+/// What each layer's kept width is a multiple of: as said, or the default, which --whole-blocks makes a multiple of its
+/// blocks. Throws as down_blocks does.
+std::vector<int64_t> width_multiples(const SelectionOptions& options, const OpenModel& open);
+
 /// Numbers of neurons to keep in each layer, from the mask file or the ratio. Warns when rounding to the width multiple
 /// moves the ratio by more than 5 points.
 std::vector<int64_t> planned_widths(const SelectionOptions& options, const OpenModel& open, Progress& progress);

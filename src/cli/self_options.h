@@ -68,7 +68,7 @@ struct SelfRequest {
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);
 /// The same for every method: whole blocks and layers that share the loss have multiples of their own.
 int64_t used_width_multiple(const SelectionOptions& selection, const SelfVerbOptions& self, bool is_self,
-                            const ModelDescription& model);
+                            const OpenModel& open);
 /// What is to go, in numbers: widths, KV groups, and as many layers (the last ones stand for those that will be
 /// chosen). Throws kUnsupported, kBadOption where the model cannot lose that. Where layers are to share the loss:
 /// throws for widths that they cannot have.

@@ -301,9 +301,8 @@ int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& sele
 }
 
 int64_t used_width_multiple(const SelectionOptions& selection, const SelfVerbOptions& self, bool is_self,
-                            const ModelDescription& model) {
-  if (selection.width_multiple > 0) return selection.width_multiple;
-  return is_self ? width_multiple(self, selection, model) : default_width_multiple(model, model.ffn_widths().front());
+                            const OpenModel& open) {
+  return is_self ? width_multiple(self, selection, open.model) : width_multiples(selection, open).front();
 }
 
 // Layers of their own widths must find a place in a config.json, and their units in the widths.

@@ -108,19 +108,41 @@ std::unique_ptr<Progress> make_progress(const CommonOptions& options) {
 
 std::string OpenModel::name() const { return resolved_path(checkpoint.folder()).filename().string(); }
 
-ModelSize OpenModel::size() const {
+std::vector<TensorSpec> OpenModel::tensors() const {
   std::vector<TensorSpec> specs;
   for (const auto& entry : checkpoint.tensors()) specs.push_back(entry.stored.spec);
-  return measure_size(model, specs);
+  return specs;
 }
 
-std::vector<std::string> OpenModel::dtypes() const {
+ModelSize OpenModel::size() const { return measure_size(model, tensors()); }
+
+std::vector<std::string> OpenModel::dtypes() const { return dtypes_of(tensors()); }
+
+std::vector<std::string> dtypes_of(const std::vector<TensorSpec>& tensors) {
   std::map<std::string, uint64_t> bytes;
-  for (const auto& entry : checkpoint.tensors()) bytes[std::string(dtype_name(entry.stored.spec.dtype))] += entry.stored.spec.size_bytes();
+  for (const TensorSpec& tensor : tensors) bytes[std::string(dtype_name(tensor.dtype))] += tensor.size_bytes();
   std::vector<std::string> names;
   for (const auto& [name, size] : bytes) names.push_back(name);
   std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) { return bytes[a] > bytes[b]; });
   return names;
+}
+
+uint64_t bytes_of(const std::vector<TensorSpec>& tensors) {
+  uint64_t sum = 0;
+  for (const TensorSpec& tensor : tensors) sum += tensor.size_bytes();
+  return sum;
+}
+
+std::vector<std::string> say(const std::vector<std::string>& notes, const std::vector<std::string>& warnings, Progress& progress) {
+  for (const std::string& note : notes) progress.note(note);
+  for (const std::string& warning : warnings) progress.warn(warning);
+  std::vector<std::string> all = notes;
+  all.insert(all.end(), warnings.begin(), warnings.end());
+  return all;
+}
+
+uint64_t shard_bytes(double gb) {
+  return static_cast<uint64_t>(std::min(gb * 1e9, 1e18));  // 1e18: beyond any disk
 }
 
 void print_json(const Json& json) {

@@ -77,9 +77,20 @@ struct OpenModel {
   ModelDescription model;
 
   std::string name() const;  // the folder's own name
+  std::vector<TensorSpec> tensors() const;
   ModelSize size() const;
   std::vector<std::string> dtypes() const;  // of the tensors, most bytes first
 };
+
+/// Names of the types of tensors, most bytes first; and the bytes of all of them.
+std::vector<std::string> dtypes_of(const std::vector<TensorSpec>& tensors);
+uint64_t bytes_of(const std::vector<TensorSpec>& tensors);
+
+/// Says what a plan notes and warns of; gives all of it, for --json.
+std::vector<std::string> say(const std::vector<std::string>& notes, const std::vector<std::string>& warnings, Progress& progress);
+
+/// --max-shard-size in bytes.
+uint64_t shard_bytes(double gb);
 
 /// Prints the JSON object to stdout.
 void print_json(const Json& json);

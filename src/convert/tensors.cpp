@@ -85,16 +85,11 @@ void write_tensor(const Checkpoint& checkpoint, const ConvertedTensor& tensor, T
     return;
   }
   RowEncoder encoder(tensor, checkpoint.where(entry), sink, progress);
+  const auto put = [&](int64_t, std::span<const float> row) { encoder.put(row); };
   if (tensor.row_order.empty()) {
-    for_each_row<float>(checkpoint, tensor.source, [&](int64_t, std::span<const float> row) { encoder.put(row); });
+    for_each_row<float>(checkpoint, tensor.source, put);
   } else {
-    PRUNENET_CHECK(!tensor.source.transposed);
-    MatrixRef one = tensor.source;
-    one.rows = 1;
-    for (int64_t row : tensor.row_order) {
-      one.first_row = tensor.source.first_row + row;
-      for_each_row<float>(checkpoint, one, [&](int64_t, std::span<const float> values) { encoder.put(values); });
-    }
+    for_each_row_of<float>(checkpoint, tensor.source, tensor.row_order, put);
   }
   encoder.flush();
 }
@@ -118,6 +113,10 @@ void write_tensors(const Checkpoint& checkpoint, const std::vector<ConvertedTens
   for (const ConvertedTensor& tensor : tensors) write_tensor(checkpoint, tensor, sink, progress);
   sink.finish();
   progress.end();
+}
+
+std::string quantised_before(int64_t matrices) {
+  return fmt::format("{} matrices were quantised before: what that lost does not come back", matrices);
 }
 
 std::vector<int64_t> adjacent_from_half_split(int64_t heads, int64_t head_dim, int64_t rotated) {

@@ -31,6 +31,9 @@ std::vector<TensorSpec> specs_of(const std::vector<ConvertedTensor>& tensors);
 void write_tensors(const Checkpoint& checkpoint, const std::vector<ConvertedTensor>& tensors, TensorSink& sink,
                    Progress& progress);
 
+/// A warning that so many matrices were quantised, whatever their type is now.
+std::string quantised_before(int64_t matrices);
+
 /// Row orders between the rotary layouts, for `heads` heads of `head_dim` rows of which the first `rotated` turn: new
 /// rows 2i and 2i + 1 of a head are rows i and i + rotated / 2 of the source ("adjacent pairs", as llama.cpp wants them
 /// for some architectures), and the way back.

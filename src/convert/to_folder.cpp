@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/output_folder.h"
 #include "checkpoint/config_text.h"
+#include "checkpoint/folder_files.h"
+#include "checkpoint/gguf_types.h"
 #include "convert/rotary_scaling.h"
 #include "convert/vocabulary.h"
 #include "model/gguf_config.h"
@@ -59,14 +60,9 @@ std::string folder_name(const std::string& name) {
 }
 
 Dtype most_common_type(const Checkpoint& checkpoint) {
-  std::map<Dtype, int64_t> elements;
-  for (const Checkpoint::Entry& entry : checkpoint.tensors()) {
-    if (entry.stored.spec.shape.size() == 2) elements[entry.stored.spec.dtype] += entry.stored.spec.num_elements();
-  }
-  if (elements.empty()) return Dtype::kF32;
-  const Dtype most = std::max_element(elements.begin(), elements.end(), [](const auto& a, const auto& b) {
-                       return a.second < b.second;
-                     })->first;
+  std::vector<TensorSpec> tensors;
+  for (const Checkpoint::Entry& entry : checkpoint.tensors()) tensors.push_back(entry.stored.spec);
+  const Dtype most = gguf_main_dtype(tensors).value_or(Dtype::kF32);
   return dtype_is_quantised(most) ? Dtype::kF16 : most;
 }
 
@@ -177,7 +173,7 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
   const auto quantised = std::count_if(checkpoint.tensors().begin(), checkpoint.tensors().end(),
                                        [](const auto& entry) { return dtype_is_quantised(entry.stored.spec.dtype); });
   if (quantised > 0)
-    plan.warnings.push_back(fmt::format("{} matrices were quantised before: what that lost does not come back", quantised));
+    plan.warnings.push_back(quantised_before(quantised));
   add_output_biases(model, type, plan);
   Json config = Json::parse(config_of(checkpoint));
   config.erase(kGgufArchitectureKey);
@@ -192,28 +188,16 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
 
 uint64_t write_folder(const Checkpoint& checkpoint, const FolderPlan& plan, const fs::path& target, bool overwrite,
                       uint64_t max_shard_bytes, Progress& progress) {
-  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
-  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
-  if (is_within(source, out))
-    fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
+  const fs::path out = resolved_path(target);
+  require_apart(checkpoint, out);
   OutputFolder folder(out, overwrite);
   const Checkpoint::SideFiles side = checkpoint.side_files();
   CheckpointWriter writer(folder.staging(), specs_of(plan.tensors), checkpoint.metadata(), max_shard_bytes);
-  folder.require_space(writer.total_bytes());
+  folder.require_space(writer.total_bytes() + size_bytes(side));
   write_tensors(checkpoint, plan.tensors, writer, progress);
-  const auto write_text = [&](const std::string& name, std::string_view text) {
-    FileWriter file(folder.staging() / name);
-    file.append(text);
-    file.close();
-  };
-  write_text("config.json", plan.config_text);
-  for (const auto& [name, bytes] : plan.files) write_text(name, bytes);
-  for (const auto& file : side.copied) {
-    const MappedFile bytes(file.source);
-    FileWriter copy(folder.staging() / file.name);
-    copy.append(bytes.bytes());
-    copy.close();
-  }
+  write_new_file(folder.staging() / "config.json", plan.config_text);
+  for (const auto& [name, bytes] : plan.files) write_new_file(folder.staging() / name, bytes);
+  copy_side_files(side, folder.staging());
   folder.commit();
   return writer.total_bytes();
 }

@@ -7,8 +7,10 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "checkpoint/folder_files.h"
 #include "checkpoint/gguf_types.h"
 #include "convert/architecture.h"
+#include "convert/rotary_scaling.h"
 #include "convert/vocabulary.h"
 #include "model/gguf_config.h"
 
@@ -133,7 +135,7 @@ class TensorPlanner {
                                                               attention.kv_heads / groups * dim);
       linear(prefix + "attn_qkv", *attention.fused, order);
     } else {
-      const auto turned = transformer_.rotary ? 2 * static_cast<int64_t>(transformer_.rotary->inv_freq.size()) : 0;
+      const int64_t turned = rotated(transformer_);
       const auto order = [&](int64_t heads) {
         return architecture_.adjacent_pairs ? adjacent_from_half_split(heads, dim, turned) : std::vector<int64_t>{};
       };
@@ -232,8 +234,7 @@ GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ModelDescription& mo
   if (options.type) put_type(plan.metadata, plan.tensors);
   types.warn(plan.warnings);
   if (coarser > 0)
-    plan.warnings.push_back(
-        fmt::format("{} matrices were quantised before: what that lost does not come back", coarser));
+    plan.warnings.push_back(quantised_before(coarser));
   return plan;
 }
 
@@ -276,13 +277,8 @@ GgufPlan plan_gguf(const Checkpoint& checkpoint, const ModelDescription& model, 
 }
 
 void require_gguf_possible(const Checkpoint& checkpoint, const fs::path& target, bool overwrite) {
-  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
-  const bool is_file = checkpoint.gguf() != nullptr;
-  if (is_within(out, source) && is_file) fail(ErrorCode::kBadOption, out.string(), "is the model itself");
-  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
-  std::error_code error;
-  if (is_file && fs::exists(out, error) && fs::equivalent(source, out, error))
-    fail(ErrorCode::kBadOption, out.string(), "is the model itself, under another name");
+  const fs::path out = resolved_path(target);
+  require_apart(checkpoint, out);
   const OutputFile trial(out, overwrite, is_gguf_file);
 }
 

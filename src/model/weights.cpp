@@ -26,7 +26,45 @@ void require_representable(const Checkpoint& checkpoint, const Checkpoint::Entry
   }
 }
 
+// Rows of a matrix that is not transposed, widened one at a time.
+template <typename Real>
+class StoredRows {
+ public:
+  StoredRows(const Checkpoint& checkpoint, const MatrixRef& matrix)
+      : checkpoint_(checkpoint),
+        entry_(checkpoint.at(matrix.tensor)),
+        row_bytes_(dtype_bytes(entry_.stored.spec.dtype, static_cast<uint64_t>(matrix.cols))),
+        bytes_(checkpoint.bytes(entry_).subspan(static_cast<size_t>(matrix.first_row) * row_bytes_,
+                                                static_cast<size_t>(matrix.rows) * row_bytes_)),
+        values_(static_cast<size_t>(matrix.cols)) {}
+
+  // The values stay until the next call.
+  std::span<const Real> read(int64_t row) {
+    const auto source = bytes_.subspan(static_cast<size_t>(row) * row_bytes_, row_bytes_);
+    require_finite(checkpoint_, entry_, source);
+    widen(source.data(), entry_.stored.spec.dtype, values_.size(), values_.data());
+    require_representable<Real>(checkpoint_, entry_, values_);
+    return values_;
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  const Checkpoint::Entry& entry_;
+  size_t row_bytes_;
+  std::span<const std::byte> bytes_;
+  std::vector<Real> values_;
+};
+
 }  // namespace
+
+template <typename Real>
+void for_each_row_of(const Checkpoint& checkpoint, const MatrixRef& matrix, std::span<const int64_t> rows,
+                     const std::function<void(int64_t row, std::span<const Real> values)>& visit) {
+  PRUNENET_CHECK(!matrix.transposed);
+  StoredRows<Real> stored(checkpoint, matrix);
+  for (int64_t row : rows) visit(row, stored.read(row));
+  checkpoint.release(checkpoint.at(matrix.tensor));
+}
 
 template <typename Real>
 void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
@@ -36,17 +74,8 @@ void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
   const std::span<const std::byte> bytes = checkpoint.bytes(entry);
 
   if (!matrix.transposed) {
-    const auto row_bytes = static_cast<size_t>(dtype_bytes(dtype, static_cast<uint64_t>(matrix.cols)));
-    const auto mine =
-        bytes.subspan(static_cast<size_t>(matrix.first_row) * row_bytes, static_cast<size_t>(matrix.rows) * row_bytes);
-    std::vector<Real> row(static_cast<size_t>(matrix.cols));
-    for (int64_t i = 0; i < matrix.rows; ++i) {
-      const auto source = mine.subspan(static_cast<size_t>(i) * row_bytes, row_bytes);
-      require_finite(checkpoint, entry, source);
-      widen(source.data(), dtype, row.size(), row.data());
-      require_representable<Real>(checkpoint, entry, row);
-      visit(i, row);
-    }
+    StoredRows<Real> stored(checkpoint, matrix);
+    for (int64_t row = 0; row < matrix.rows; ++row) visit(row, stored.read(row));
   } else {
     // Stored [cols, rows]: a panel of our rows is a run of columns there.
     const size_t element = dtype_size_bytes(dtype);
@@ -83,6 +112,8 @@ template void for_each_row<float>(const Checkpoint&, const MatrixRef&,
                                   const std::function<void(int64_t, std::span<const float>)>&);
 template void for_each_row<double>(const Checkpoint&, const MatrixRef&,
                                    const std::function<void(int64_t, std::span<const double>)>&);
+template void for_each_row_of<float>(const Checkpoint&, const MatrixRef&, std::span<const int64_t>,
+                                     const std::function<void(int64_t, std::span<const float>)>&);
 template void read_matrix<float>(const Checkpoint&, const MatrixRef&, std::span<float>);
 template void read_matrix<double>(const Checkpoint&, const MatrixRef&, std::span<double>);
 

@@ -14,6 +14,10 @@ namespace prunenet {
 template <typename Real>
 void for_each_row(const Checkpoint& checkpoint, const MatrixRef& matrix,
                   const std::function<void(int64_t row, std::span<const Real> values)>& visit);
+/// The same of the `rows` of a matrix that is not transposed, in that order.
+template <typename Real>
+void for_each_row_of(const Checkpoint& checkpoint, const MatrixRef& matrix, std::span<const int64_t> rows,
+                     const std::function<void(int64_t row, std::span<const Real> values)>& visit);
 
 /// Fills `destination` [rows, cols], row-major.
 template <typename Real>

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/output_file.h"
 #include "base/output_folder.h"
+#include "checkpoint/folder_files.h"
 #include "checkpoint/gguf_writer.h"
 #include "slice/slice.h"
 #include "slice/tensor_stream.h"
@@ -71,35 +72,18 @@ void write_tensors(const Checkpoint& checkpoint, const SlicePlan& plan, TensorSi
   progress.end();
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  FileWriter writer(path);
-  writer.append(text);
-  writer.close();
-}
-
-uint64_t bytes_to_write(const CheckpointWriter& writer, const Checkpoint::SideFiles& side) {
-  uint64_t total = writer.total_bytes();
-  for (const auto& file : side.copied) total += fs::file_size(file.source);
-  return total;
-}
-
 uint64_t write_folder(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target,
                       const SliceOptions& options, Progress& progress) {
   OutputFolder folder(target, options.overwrite);
   const Checkpoint::SideFiles side = checkpoint.side_files();
   CheckpointWriter writer(folder.staging(), plan.tensors, checkpoint.metadata(), options.max_shard_bytes);
-  folder.require_space(bytes_to_write(writer, side));
+  folder.require_space(writer.total_bytes() + size_bytes(side));
   write_tensors(checkpoint, plan, writer, progress);
 
-  write_text(folder.staging() / "config.json", plan.config_text);
-  for (const auto& file : side.copied) {
-    const MappedFile source(file.source);
-    FileWriter copy(folder.staging() / file.name);
-    copy.append(source.bytes());
-    copy.close();
-  }
-  for (const auto& [name, text] : plan.extra_files) write_text(folder.staging() / name, text);
-  for (const auto& [name, text] : options.extra_files) write_text(folder.staging() / name, text);
+  write_new_file(folder.staging() / "config.json", plan.config_text);
+  copy_side_files(side, folder.staging());
+  for (const auto& [name, text] : plan.extra_files) write_new_file(folder.staging() / name, text);
+  for (const auto& [name, text] : options.extra_files) write_new_file(folder.staging() / name, text);
   folder.commit();
   return writer.total_bytes();
 }
@@ -127,18 +111,13 @@ std::string metadata_key(const std::string& file_name) {
 }
 
 void require_output_possible(const Checkpoint& checkpoint, const fs::path& target, bool overwrite) {
-  const fs::path source = resolved_path(checkpoint.folder()), out = resolved_path(target);
+  const fs::path out = resolved_path(target);
+  require_apart(checkpoint, out);
   if (checkpoint.gguf() != nullptr) {
-    std::error_code absent;
-    if (out == source || fs::equivalent(out, source, absent))  // by another name, too
-      fail(ErrorCode::kBadOption, out.string(), "the output is the model itself");
     const OutputFile trial(out, overwrite, is_gguf_file);
-    return;
+  } else {
+    const OutputFolder trial(out, overwrite);
   }
-  if (is_within(out, source)) fail(ErrorCode::kBadOption, out.string(), "the output lies in the model's own folder");
-  if (is_within(source, out))
-    fail(ErrorCode::kBadOption, out.string(), "the output would replace a folder that holds the model");
-  const OutputFolder trial(out, overwrite);
 }
 
 uint64_t write_slice(const Checkpoint& checkpoint, const SlicePlan& plan, const fs::path& target,
