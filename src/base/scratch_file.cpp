@@ -63,4 +63,16 @@ std::span<const std::byte> ScratchFile::put(std::span<const std::byte> bytes) {
   return mappings_.back();
 }
 
+std::optional<std::span<const std::byte>> ScratchFile::find(const std::string& name) const {
+  const auto found = names_.find(name);
+  if (found == names_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::span<const std::byte> ScratchFile::put(const std::string& name, std::span<const std::byte> bytes) {
+  return names_[name] = put(bytes);
+}
+
+void ScratchFile::remove(const std::string& name) { names_.erase(name); }
+
 }  // namespace prunenet

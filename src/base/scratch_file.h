@@ -5,25 +5,34 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
+
+#include "base/result_store.h"
 
 namespace prunenet {
 
 /// `folder`, or the nearest of its parents that exists: where scratch files go. An empty path is the current folder.
 std::filesystem::path nearest_folder(std::filesystem::path folder);
 
-class ScratchFile {
+class ScratchFile final : public ResultStore {
  public:
   /// In `folder`, or in its nearest existing parent. Nothing is made before the first `put`.
   explicit ScratchFile(std::filesystem::path folder);
-  ~ScratchFile();
+  ~ScratchFile() override;
   ScratchFile(const ScratchFile&) = delete;
   ScratchFile& operator=(const ScratchFile&) = delete;
 
   /// Writes the bytes and gives them back as a mapping that lives as long as this object. Its pages may leave memory.
   /// Throws kNoSpace, kIo.
   std::span<const std::byte> put(std::span<const std::byte> bytes);
+
+  /// Under a name: known as long as this object lives. The room of what is replaced or removed is not used again.
+  std::optional<std::span<const std::byte>> find(const std::string& name) const override;
+  std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
+  void remove(const std::string& name) override;
 
   const std::filesystem::path& folder() const { return folder_; }
   uint64_t size_bytes() const { return size_bytes_; }
@@ -35,6 +44,7 @@ class ScratchFile {
   int descriptor_ = -1;
   uint64_t size_bytes_ = 0;
   std::vector<std::span<const std::byte>> mappings_;
+  std::map<std::string, std::span<const std::byte>> names_;
 };
 
 }  // namespace prunenet
