@@ -247,6 +247,72 @@ TEST(WalkThreads, ChangeNoBit) {
   EXPECT_EQ(one, run(3));
 }
 
+// A run that goes on after it was stopped replays the changes that it knows, and measures nothing on the way.
+TEST(WalkReplay, WithoutMeasuringIsTheSameToTheBit) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBf16}) {
+    EngineOptions options;
+    options.compute = type;
+    RunningModel model(data / "models" / "stories260K", options);
+    std::vector<std::vector<TokenId>> texts;
+    for (TokenId s = 0; s < 12; ++s) {
+      texts.emplace_back();
+      for (TokenId t = 0; t < 120 + 9 * s; ++t) texts.back().push_back((t * 29 + s * 17 + t * t % 89) % 512);
+    }
+    const auto numbers_after = [&](bool measures) {
+      const auto walk = model.engine.open_walk(texts);
+      const int64_t last = static_cast<int64_t>(model.model.layers.size()) - 1;
+      for (int64_t l = 0; l < last; ++l) {
+        if (l == 1) {
+          walk->drop(l);
+          continue;
+        }
+        for (const Site site : {Site::kAttention, Site::kFfn}) {
+          if (l == 2 && site == Site::kAttention) continue;  // a site that is left alone
+          SiteChange change = plain_cut(dense_matrix(model, static_cast<size_t>(l), site), l);
+          if (site == Site::kAttention) {
+            change.kept.clear();
+            for (int64_t i = 0; i < dense_matrix(model, 0, site).cols(); ++i) change.kept.push_back(i);
+            change.weight = dense_matrix(model, static_cast<size_t>(l), site) * 0.9F;
+          }
+          if (measures) walk->measure(l, site, TargetOptions{0.5});
+          if (site == Site::kFfn) {
+            FfnRows rows;
+            const auto part = [&](const MatrixRef& ref) {
+              Matrix<float> whole(ref.rows, ref.cols);
+              read_matrix<float>(model.checkpoint, ref, {whole.data(), static_cast<size_t>(whole.size())});
+              return Matrix<float>(whole(change.kept, Eigen::all) * 1.1F);
+            };
+            const FfnDescription& ffn = model.model.layers[static_cast<size_t>(l)].ffn;
+            rows.gate = part(*ffn.gate);
+            rows.up = part(ffn.up);
+            if (measures) {
+              NeuronRefitOptions refit;
+              refit.steps = 1;
+              refit.iterations = 2;
+              refit.metric = Matrix<float>::Identity(change.weight.rows(), change.weight.rows());
+              walk->refit_neurons(l, change, refit);
+            }
+            change.rows = std::move(rows);
+          }
+          walk->change(l, site, change);
+        }
+      }
+      const SiteMoments moments = walk->measure(last, Site::kFfn, TargetOptions{0.5});
+      std::vector<double> numbers(moments.inputs.mean);
+      const Matrix<float> second = symmetric(moments.inputs.second);
+      numbers.insert(numbers.end(), second.data(), second.data() + second.size());
+      numbers.insert(numbers.end(), moments.target->cross.data(),
+                     moments.target->cross.data() + moments.target->cross.size());
+      numbers.push_back(walk->finish());
+      return numbers;
+    };
+    const std::vector<double> measured = numbers_after(true);
+    EXPECT_GT(measured.back(), 0);
+    EXPECT_EQ(measured, numbers_after(false));
+  }
+}
+
 TEST(WalkBadInput, NamesTheLayerThatOverflows) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / "llama";
