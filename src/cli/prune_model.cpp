@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/scratch_file.h"
 #include "base/output_folder.h"
 #include "base/version.h"
 #include "cli/format.h"
@@ -110,7 +111,8 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     outcome.choice.mask = outcome.self->changed->mask();
   } else {
     const auto widths = planned_widths(options.selection, open, progress);
-    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, progress);
+    ScratchFile scratch(resolved_path(options.output).parent_path());
+    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, scratch, progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();
   for (size_t l = 0; l < outcome.widths.size(); ++l) {

@@ -168,19 +168,21 @@ namespace {
 
 template <typename Real>
 TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                         const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
+                         const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
+                         Progress& progress) {
   CheckpointLayers<Real> layers(open.checkpoint, open.model);
   TrainOptions options;
   options.episodes = training.episodes;
-  options.adamw.learning_rate = training.learning_rate;
   options.kl = training.kl;
   options.seed = selection.seed;
-  options.route = route_of(training);
-  TrainResult<Real> result = train_prunenet<Real>(layers, widths, options, spectra.store<Real>(), progress);
+  AdamWOptions adamw;
+  adamw.learning_rate = training.learning_rate;
+  HostBackend<Real> backend(layers, spectra.store<Real>(),
+                            PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), selection.seed), adamw);
+  TrainResult result = train_prunenet(backend, widths, options, store, progress);
   if (!result.converged) progress.warn("an eigenvalue computation did not converge; the rewards of this training are not exact");
   TrainedPolicy trained;
-  trained.file.network = {result.policy.p.template cast<float>(), result.policy.b.template cast<float>(),
-                          result.policy.q.template cast<float>()};
+  trained.file.network = std::move(result.policy);
   trained.episodes = std::move(result.episodes);
   trained.best_episode = result.best_episode;
   return trained;
@@ -189,10 +191,11 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
 }  // namespace
 
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
+                           const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
+                         Progress& progress) {
   const bool f64 = spectra.f64();
-  TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, spectra, progress)
-                              : train_with<float>(open, selection, training, widths, spectra, progress);
+  TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, spectra, store, progress)
+                              : train_with<float>(open, selection, training, widths, spectra, store, progress);
   trained.file.metadata = {{"prunenet.version", PRUNENET_VERSION},
                            {"prunenet.method", "prunenet"},
                            {"prunenet.seed", std::to_string(selection.seed)},
@@ -210,7 +213,8 @@ TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& select
 }
 
 Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress) {
+                      const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
+                         Progress& progress) {
   Choice choice;
   if (!selection.mask.empty()) {
     choice.mask = read_mask(selection.mask, open.model);
@@ -221,7 +225,7 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
   CheckpointLayers<float> layers(open.checkpoint, open.model);
   if (selection.method == "prunenet") {
     if (selection.policy.empty()) {
-      choice.trained = train_policy(open, selection, training, widths, spectra, progress);
+      choice.trained = train_policy(open, selection, training, widths, spectra, store, progress);
       choice.policy = choice.trained->file;
     } else {
       choice.policy = load_policy(selection.policy);

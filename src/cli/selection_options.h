@@ -9,6 +9,7 @@
 #include "cli/verb.h"
 #include "model/mask.h"
 #include "policy/policy_file.h"
+#include "policy/spectrum_base.h"
 #include "policy/trainer.h"
 
 namespace prunenet::cli {
@@ -77,9 +78,10 @@ struct TrainedPolicy {
   std::vector<EpisodeResult> episodes;
   int64_t best_episode = 0;
 };
-/// Trains a policy on the model.
+/// Trains a policy on the model, going on from what `store` holds of this run.
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress);
+                           const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
+                           Progress& progress);
 
 struct Choice {
   Mask mask;
@@ -87,7 +89,7 @@ struct Choice {
   std::optional<PolicyFile> policy;         // the one that was used
 };
 Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, RunSpectra& spectra, Progress& progress);
+                      const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store, Progress& progress);
 
 /// SHA-256 over the parameters of a policy.
 std::string policy_hash(const PolicyNetwork<float>& network);

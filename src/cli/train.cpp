@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/scratch_file.h"
 #include "base/system.h"
 #include "cli/format.h"
 #include "cli/selection_options.h"
@@ -27,7 +28,8 @@ void train(const TrainVerbOptions& options) {
   const auto widths = planned_widths(options.selection, open, *progress);
   prepare_linear_algebra(options, *progress);
   RunSpectra spectra(options.training, open.model, std::filesystem::absolute(options.output).parent_path());
-  const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, spectra, *progress);
+  ScratchFile scratch(std::filesystem::absolute(options.output).parent_path());
+  const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, spectra, scratch, *progress);
   save_policy(options.output, trained.file, options.force);
   if (options.json) {
     Json json = {{"model", open.name()}, {"output", options.output}};

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "policy/network.h"
-#include "policy/trainer.h"
+#include "policy/host_backend.h"
 #include "selection/scorer.h"
 
 namespace prunenet {

@@ -48,6 +48,14 @@ class AdamW {
   AdamW(const PolicyNetwork<Real>& network, AdamWOptions options);
   void step(PolicyNetwork<Real>& network, const PolicyGradient<Real>& gradient);
 
+  /// The state, to be saved and put back: both moments in the network's shapes, and the steps taken.
+  const PolicyNetwork<Real>& first() const { return first_; }
+  const PolicyNetwork<Real>& second() const { return second_; }
+  PolicyNetwork<Real>& first() { return first_; }
+  PolicyNetwork<Real>& second() { return second_; }
+  int64_t steps() const { return steps_; }
+  void set_steps(int64_t steps) { steps_ = steps; }
+
  private:
   AdamWOptions options_;
   int64_t steps_ = 0;

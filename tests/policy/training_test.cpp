@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "linalg/parallel.h"
+#include "policy/memory_store.h"
 #include "policy/policy_file.h"
 #include "policy/prunenet_scorer.h"
 #include "policy/sampler.h"
@@ -35,13 +36,15 @@ class MadeLayers final : public LayerSource<Real> {
 };
 
 template <typename Real>
-TrainResult<Real> train(LayerSource<Real>& layers, int64_t keep, int64_t episodes, uint64_t seed = 42) {
+TrainResult train(LayerSource<Real>& layers, int64_t keep, int64_t episodes, uint64_t seed = 42) {
   TrainOptions options;
   options.episodes = episodes;
   options.seed = seed;
-  SpectrumBase<Real> spectra(std::filesystem::temp_directory_path(), options.route);
+  SpectrumBase<Real> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
+  HostBackend<Real> backend(layers, spectra, PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), seed), {});
+  test::MemoryStore store;
   SilentProgress progress;
-  return train_prunenet<Real>(layers, std::vector<int64_t>(static_cast<size_t>(layers.num_layers()), keep), options, spectra, progress);
+  return train_prunenet(backend, std::vector<int64_t>(static_cast<size_t>(layers.num_layers()), keep), options, store, progress);
 }
 
 TEST(Draw, FirstRowIsDrawnInProportionToItsWeight) {
@@ -76,10 +79,10 @@ TEST(Draw, PairsFollowPlackettLuceWithoutReplacement) {
 
 TEST(Train, SameSeedSameBitsForAnyNumberOfThreads) {
   MadeLayers<float> layers(2, 600, 420);
-  TrainResult<float> first;
+  TrainResult first;
   for (int threads : {1, 2, 3}) {
     set_num_threads(threads);
-    TrainResult<float> result = train(layers, 450, 2);
+    TrainResult result = train(layers, 450, 2);
     if (threads == 1) {
       first = std::move(result);
       continue;
@@ -99,7 +102,7 @@ TEST(Train, AnotherSeedGivesAnotherPolicy) {
 
 TEST(Train, KeepsThePolicyAfterTheBestEpisodesUpdates) {
   MadeLayers<double> layers(3, 40, 12);
-  const TrainResult<double> whole = train(layers, 30, 12);
+  const TrainResult whole = train(layers, 30, 12);
   double best = -1;
   int64_t expected = 0;
   for (size_t e = 0; e < whole.episodes.size(); ++e) {
@@ -109,7 +112,7 @@ TEST(Train, KeepsThePolicyAfterTheBestEpisodesUpdates) {
     }
   }
   EXPECT_EQ(whole.best_episode, expected);
-  const TrainResult<double> until_best = train(layers, 30, expected + 1);
+  const TrainResult until_best = train(layers, 30, expected + 1);
   EXPECT_EQ(whole.policy.p, until_best.policy.p);  // training on did not change what was kept
 }
 
@@ -122,7 +125,7 @@ TEST(Train, NoNanAtAnyWidthOrScale) {
                              Shape{64, 16, 48, 1e30}, Shape{64, 16, 48, 1e-30}, Shape{64, 16, 48, 0}, Shape{20, 20, 20, 1}}) {
     SCOPED_TRACE(std::to_string(shape.rows) + "x" + std::to_string(shape.cols) + " size " + std::to_string(shape.size));
     MadeLayers<float> layers(2, shape.rows, shape.cols, shape.size);
-    const TrainResult<float> result = train(layers, shape.keep, 8);
+    const TrainResult result = train(layers, shape.keep, 8);
     EXPECT_TRUE(result.policy.p.allFinite() && result.policy.b.allFinite() && result.policy.q.allFinite());
     for (const EpisodeResult& episode : result.episodes) EXPECT_TRUE(std::isfinite(episode.total_reward));
   }
@@ -130,18 +133,18 @@ TEST(Train, NoNanAtAnyWidthOrScale) {
 
 TEST(Train, NoNanAfterManyEpisodes) {
   MadeLayers<float> layers(2, 48, 16);
-  const TrainResult<float> result = train(layers, 36, 3000);
+  const TrainResult result = train(layers, 36, 3000);
   EXPECT_TRUE(result.policy.p.allFinite() && result.policy.q.allFinite());
 }
 
 TEST(Train, ManyEpisodesEndInRandomPruningAsMeasuredOfThePublishedPolicy) {
   // Rewards are always positive and nothing pushes a logit down, so every alpha approaches 1 and the draws become uniform.
   MadeLayers<double> layers(1, 48, 16);
-  TrainOptions options;
-  options.adamw.learning_rate = 1e-2;
+  AdamWOptions options;
+  options.learning_rate = 1e-2;
   auto network = PolicyNetwork<double>::initial(48, 16, 1);
   const Matrix<double> w = layers.load(0);
-  AdamW<double> optimiser(network, options.adamw);
+  AdamW<double> optimiser(network, options);
   for (uint32_t e = 0; e < 2000; ++e) {
     const auto noise = logistic_noise(48, 1, RandomStage::kPolicyAct, 0, e);
     const auto rows = draw_rows(log_keep_probabilities(network.logits(w), noise), 36, 1, RandomStage::kPolicySample, 0, e);
@@ -150,6 +153,79 @@ TEST(Train, ManyEpisodesEndInRandomPruningAsMeasuredOfThePublishedPolicy) {
   }
   const Vector<double> logits = network.logits(w);
   EXPECT_GT(logits.minCoeff(), 2);  // sigmoid above 0.88 for every row
+}
+
+// Stopped before any one of its puts, a training goes on from what is there and ends with the bits of an undisturbed one.
+TEST(Train, GoesOnAfterBeingStoppedAtAnyMomentWithTheSameBits) {
+  MadeLayers<float> layers(3, 40, 12);
+  const std::vector<int64_t> keep{30, 30, 30};
+  constexpr int64_t kEpisodes = 6;
+  SilentProgress progress;
+  SpectrumBase<float> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
+  const auto run = [&](test::MemoryStore& store) {
+    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(40, 12, 5), {});
+    return train_prunenet(backend, keep, {kEpisodes, 0.99, false, 5}, store, progress);
+  };
+  test::MemoryStore undisturbed;
+  const TrainResult expected = run(undisturbed);
+  ASSERT_EQ(expected.episodes.size(), static_cast<size_t>(kEpisodes));
+  for (int64_t stop = 0; stop < undisturbed.puts; ++stop) {
+    test::MemoryStore store;
+    store.puts_left = stop;
+    EXPECT_THROW(run(store), test::MemoryStore::Stopped);
+    for (store.puts_left = 1;; ++store.puts_left) {  // and again and again, a little later each time
+      const int64_t limit = store.puts_left;
+      try {
+        const TrainResult result = run(store);
+        EXPECT_EQ(result.policy.p, expected.policy.p) << "stopped at put " << stop;
+        EXPECT_EQ(result.policy.b, expected.policy.b);
+        EXPECT_EQ(result.policy.q, expected.policy.q);
+        EXPECT_EQ(result.best_episode, expected.best_episode);
+        ASSERT_EQ(result.episodes.size(), expected.episodes.size());
+        for (size_t e = 0; e < expected.episodes.size(); ++e) {
+          EXPECT_EQ(result.episodes[e].total_reward, expected.episodes[e].total_reward);
+          EXPECT_EQ(result.episodes[e].avg_ks, expected.episodes[e].avg_ks);
+        }
+        break;
+      } catch (const test::MemoryStore::Stopped&) {
+        store.puts_left = limit;
+      }
+    }
+  }
+}
+
+TEST(Train, FinishedOnceTrainsNoFurther) {
+  MadeLayers<double> layers(2, 20, 8);
+  SilentProgress progress;
+  SpectrumBase<double> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
+  test::MemoryStore store;
+  HostBackend<double> first(layers, spectra, PolicyNetwork<double>::initial(20, 8, 5), {});
+  const TrainResult expected = train_prunenet(first, {15, 15}, {3, 0.99, false, 5}, store, progress);
+  store.puts_left = 0;  // nothing is left to put
+  HostBackend<double> second(layers, spectra, PolicyNetwork<double>::initial(20, 8, 5), {});
+  const TrainResult result = train_prunenet(second, {15, 15}, {3, 0.99, false, 5}, store, progress);
+  EXPECT_EQ(result.policy.p, expected.policy.p);
+  EXPECT_EQ(result.episodes[2].elapsed_s, expected.episodes[2].elapsed_s);
+}
+
+TEST(Train, LeavesStateOfOneEpisodeInItsStoreAndStartsAnewFromARecordThatDoesNotFit) {
+  MadeLayers<float> layers(2, 20, 8);
+  SilentProgress progress;
+  SpectrumBase<float> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
+  test::MemoryStore store;
+  const auto run = [&](int64_t episodes) {
+    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(20, 8, 5), {});
+    return train_prunenet(backend, {15, 15}, {episodes, 0.99, false, 5}, store, progress);
+  };
+  store.puts_left = 4 + 2 * 10 + 2 + 10 + 4;  // at least two whole episodes, whichever of them is the best
+  EXPECT_THROW(run(20), test::MemoryStore::Stopped);
+  EXPECT_LE(store.size(), 2 * 10u + 2 * 4 + 1);
+  store.puts_left = -1;
+  const TrainResult whole = run(1);  // fewer episodes than the record holds: another training
+  EXPECT_EQ(whole.episodes.size(), 1u);
+  EXPECT_LE(store.size(), 10u + 4 + 1 + 10);
+  store.put("policy.record", std::as_bytes(std::span("nonsense", 8)));
+  EXPECT_EQ(run(2).episodes.size(), 2u);
 }
 
 TEST(PolicyFile, RoundTripAndRefusals) {

@@ -1,0 +1,123 @@
+// Names and the record of a training in the middle.
+#include "policy/training_state.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace prunenet {
+namespace {
+
+constexpr int64_t kFormat = 1;  // of the record
+const std::string kRecord = "policy.record";
+
+struct RecordHead {
+  int64_t format = kFormat;
+  int64_t episodes = 0;  // EpisodeResults that follow
+  int64_t state_set = 0, best_set = 0;
+  int64_t best_episode = 0, converged = 0;
+  double best_reward = 0;
+};
+static_assert(std::is_trivially_copyable_v<RecordHead> && std::is_trivially_copyable_v<EpisodeResult>);
+static_assert(sizeof(EpisodeResult) % sizeof(double) == 0 && sizeof(RecordHead) % sizeof(double) == 0);
+
+std::string state_name(int64_t set, const std::string& part) { return fmt::format("policy.state{}.{}", set, part); }
+std::string best_name(int64_t set, const char* part) { return fmt::format("policy.best{}.{}", set, part); }
+
+template <typename T>
+std::span<const std::byte> bytes_of(const T& values) {
+  return std::as_bytes(std::span(values.data(), static_cast<size_t>(values.size())));
+}
+
+}  // namespace
+
+std::optional<TrainingProgress> TrainingState::load(int64_t episodes) {
+  const auto bytes = store_.find(kRecord);
+  RecordHead head;
+  if (!bytes || bytes->size() < sizeof head) return std::nullopt;
+  std::memcpy(&head, bytes->data(), sizeof head);
+  if (head.format != kFormat || head.episodes < 1 || head.episodes > episodes || head.best_episode < 0 ||
+      head.best_episode >= head.episodes ||
+      bytes->size() != sizeof head + static_cast<size_t>(head.episodes) * sizeof(EpisodeResult)) {
+    return std::nullopt;
+  }
+  for (const char* part : {"p", "b", "q", "shape"}) {
+    if (!store_.find(best_name(head.best_set, part))) return std::nullopt;
+  }
+  if (head.episodes < episodes &&
+      !backend_.restore([&](const std::string& part) {
+        parts_.insert(part);
+        return store_.find(state_name(head.state_set, part));
+      })) {
+    return std::nullopt;
+  }
+  TrainingProgress progress;
+  progress.episodes.resize(static_cast<size_t>(head.episodes));
+  std::memcpy(progress.episodes.data(), bytes->data() + sizeof head, bytes->size() - sizeof head);
+  progress.best_episode = saved_best_ = head.best_episode;
+  progress.best_reward = head.best_reward;
+  progress.converged = head.converged != 0;
+  state_set_ = head.state_set;
+  best_set_ = head.best_set;
+  return progress;
+}
+
+void TrainingState::save(const TrainingProgress& progress, bool last) {
+  const int64_t old_state = state_set_, old_best = best_set_;
+  const bool new_best = progress.best_episode != saved_best_;
+  if (new_best) {
+    best_set_ = 1 - old_best;
+    const PolicyNetwork<float> best = backend_.network();
+    const int64_t shape[] = {best.hidden_units(), best.width()};
+    store_.put(best_name(best_set_, "p"), bytes_of(best.p));
+    store_.put(best_name(best_set_, "b"), bytes_of(best.b));
+    store_.put(best_name(best_set_, "q"), bytes_of(best.q));
+    store_.put(best_name(best_set_, "shape"), std::as_bytes(std::span(shape)));
+    saved_best_ = progress.best_episode;
+  }
+  if (!last) {
+    state_set_ = 1 - old_state;
+    backend_.save([&](const std::string& part, std::span<const std::byte> bytes) {
+      parts_.insert(part);
+      store_.put(state_name(state_set_, part), bytes);
+    });
+  }
+  RecordHead head;
+  head.episodes = static_cast<int64_t>(progress.episodes.size());
+  head.state_set = state_set_;
+  head.best_set = best_set_;
+  head.best_episode = progress.best_episode;
+  head.converged = progress.converged ? 1 : 0;
+  head.best_reward = progress.best_reward;
+  std::vector<std::byte> record(sizeof head + progress.episodes.size() * sizeof(EpisodeResult));
+  std::memcpy(record.data(), &head, sizeof head);
+  std::memcpy(record.data() + sizeof head, progress.episodes.data(), record.size() - sizeof head);
+  store_.put(kRecord, record);
+  // What no longer counts gives its room back.
+  for (const std::string& part : parts_) store_.remove(state_name(old_state, part));
+  if (new_best) {
+    for (const char* part : {"p", "b", "q", "shape"}) store_.remove(best_name(old_best, part));
+  }
+}
+
+PolicyNetwork<float> TrainingState::best() const {
+  const auto part = [&](const char* name) {
+    const auto bytes = store_.find(best_name(best_set_, name));
+    PRUNENET_CHECK(bytes.has_value());
+    return *bytes;
+  };
+  int64_t shape[2] = {};
+  PRUNENET_CHECK(part("shape").size() == sizeof shape);
+  std::memcpy(shape, part("shape").data(), sizeof shape);
+  PolicyNetwork<float> best{Matrix<float>(shape[0], shape[1]), Vector<float>(shape[0]), Vector<float>(shape[0])};
+  const auto read = [&](const char* name, auto& values) {
+    PRUNENET_CHECK(part(name).size() == static_cast<size_t>(values.size()) * sizeof(float));
+    std::memcpy(values.data(), part(name).data(), part(name).size());
+  };
+  read("p", best.p);
+  read("b", best.b);
+  read("q", best.q);
+  return best;
+}
+
+}  // namespace prunenet
