@@ -2,6 +2,7 @@
 #include "base/scratch_file.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -66,13 +67,26 @@ std::span<const std::byte> ScratchFile::put(std::span<const std::byte> bytes) {
 std::optional<std::span<const std::byte>> ScratchFile::find(const std::string& name) const {
   const auto found = names_.find(name);
   if (found == names_.end()) return std::nullopt;
-  return found->second;
+  return found->second.bytes;
 }
 
 std::span<const std::byte> ScratchFile::put(const std::string& name, std::span<const std::byte> bytes) {
-  return names_[name] = put(bytes);
+  const auto stored = put(bytes);
+  give_back(name);
+  names_[name] = {stored, size_bytes_ - stored.size()};
+  return stored;
 }
 
-void ScratchFile::remove(const std::string& name) { names_.erase(name); }
+void ScratchFile::remove(const std::string& name) {
+  give_back(name);
+  names_.erase(name);
+}
+
+void ScratchFile::give_back(const std::string& name) {
+  const auto found = names_.find(name);
+  if (found == names_.end() || found->second.bytes.empty()) return;
+  ::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(found->second.offset),
+              static_cast<off_t>(found->second.bytes.size()));
+}
 
 }  // namespace prunenet

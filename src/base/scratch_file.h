@@ -29,7 +29,8 @@ class ScratchFile final : public ResultStore {
   /// Throws kNoSpace, kIo.
   std::span<const std::byte> put(std::span<const std::byte> bytes);
 
-  /// Under a name: known as long as this object lives. The room of what is replaced or removed is not used again.
+  /// Under a name: known as long as this object lives. What is replaced or removed gives its room on the disk back, where
+  /// the file system can.
   std::optional<std::span<const std::byte>> find(const std::string& name) const override;
   std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
   void remove(const std::string& name) override;
@@ -39,12 +40,17 @@ class ScratchFile final : public ResultStore {
 
  private:
   void open();
+  void give_back(const std::string& name);
 
   std::filesystem::path folder_;
   int descriptor_ = -1;
   uint64_t size_bytes_ = 0;
   std::vector<std::span<const std::byte>> mappings_;
-  std::map<std::string, std::span<const std::byte>> names_;
+  struct Named {
+    std::span<const std::byte> bytes;
+    uint64_t offset = 0;  // in the file
+  };
+  std::map<std::string, Named> names_;
 };
 
 }  // namespace prunenet

@@ -48,6 +48,24 @@ TEST(ScratchFile, HasNoName) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
+TEST(ScratchFile, UnderNamesReplacesAndForgets) {
+  const test::TemporaryFolder folder;
+  ScratchFile scratch(folder.path());
+  const auto first = bytes_of(200'000, 1), second = bytes_of(100'001, 2), third = bytes_of(70'000, 3);
+  EXPECT_FALSE(scratch.find("a"));
+  EXPECT_TRUE(same(scratch.put("a", first), first));
+  EXPECT_TRUE(same(scratch.put("b", second), second));
+  EXPECT_TRUE(same(scratch.put("a", third), third));
+  EXPECT_TRUE(same(scratch.find("a").value(), third));
+  EXPECT_TRUE(same(scratch.find("b").value(), second)) << "the room of the former a is given back, and no more";
+  EXPECT_TRUE(same(scratch.put("none", {}), {}));
+  EXPECT_TRUE(scratch.find("none"));
+  for (const char* name : {"a", "none", "unknown"}) scratch.remove(name);
+  EXPECT_FALSE(scratch.find("a"));
+  EXPECT_FALSE(scratch.find("none"));
+  EXPECT_TRUE(same(scratch.find("b").value(), second));
+}
+
 TEST(ScratchFile, GoesIntoTheNearestFolderThatExists) {
   const test::TemporaryFolder folder;
   ScratchFile scratch(folder / "not" / "yet" / "there");

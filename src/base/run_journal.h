@@ -1,0 +1,77 @@
+// What a long run has finished, on disk: a folder `.NAME.prunenet-journal` beside the output, with a file for each part
+// and one that says which run it belongs to. The same command finds the parts and goes on from them, whatever stopped the
+// run before. The files are untrusted: what is cut short, zeroed, or not of this journal counts as absent.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result_store.h"
+
+namespace prunenet {
+
+/// `.NAME.prunenet-journal` beside `target` (a resolved path).
+std::filesystem::path journal_path(const std::filesystem::path& target);
+
+class RunJournal final : public ResultStore {
+ public:
+  /// What decides the result, as (name, value), in the order in which differences are to be named: "--ratio", "0.3".
+  using Identity = std::vector<std::pair<std::string, std::string>>;
+  enum class Opening { kGoOn, kBeginAnew };
+
+  /// Opens the journal beside `target` where there is one, and locks it; temporaries of a run that was killed are
+  /// removed, and with kBeginAnew all parts. Makes nothing: the folder, and those above it, come with the first `put`.
+  /// One thread at a time. Throws kMismatch where it holds parts of another identity (the first difference and the ways
+  /// out are named), kExists where another process has it, kIo.
+  RunJournal(const std::filesystem::path& target, Identity identity, Opening opening = Opening::kGoOn);
+  /// Keeps what is stored; a folder without parts goes.
+  ~RunJournal() override;
+  RunJournal(const RunJournal&) = delete;
+  RunJournal& operator=(const RunJournal&) = delete;
+
+  /// A part is checked when it is first asked for. Cost then: reading it once.
+  std::optional<std::span<const std::byte>> find(const std::string& name) const override;
+  /// Written beside its place, then renamed: whoever looks finds the old part or the new one. Not synced to the disk,
+  /// as all outputs are not (what a power cut leaves fails its checksum).
+  std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
+  void remove(const std::string& name) override;
+
+  /// The run is done: the folder goes. What `find` and `put` gave stays readable.
+  void finish() noexcept;
+
+  const std::filesystem::path& folder() const { return folder_; }
+  /// Parts that were there on opening.
+  size_t num_found() const { return num_found_; }
+  /// Parts on disk now.
+  size_t num_parts() const;
+  /// What they take.
+  uint64_t size_bytes() const;
+
+ private:
+  class Mapping;
+
+  bool open_folder();
+  void make_folder();
+  void lock();
+  void read_folder(Opening opening);
+  void check_identity() const;
+  std::vector<std::string> file_names() const;
+  std::unique_ptr<Mapping> read_part(const std::string& file, const std::string& name) const;
+  std::unique_ptr<Mapping> write_part(const std::string& file, const std::string& name, std::span<const std::byte> bytes);
+  void close() noexcept;
+
+  std::filesystem::path folder_;
+  Identity identity_;
+  int descriptor_ = -1;  // of the folder, locked; -1: there is none
+  size_t num_found_ = 0;
+  std::vector<std::filesystem::path> created_parents_;  // deepest first
+  mutable std::map<std::string, std::unique_ptr<Mapping>> parts_;
+  std::vector<std::unique_ptr<Mapping>> finished_;  // of parts whose files are gone
+};
+
+}  // namespace prunenet
