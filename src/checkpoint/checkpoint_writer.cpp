@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "checkpoint/reserve.h"
 
 namespace prunenet {
 
@@ -37,6 +38,7 @@ void CheckpointWriter::open_next_shard() {
   if (writer_) writer_->close();
   const Shard& shard = shards_[next_shard_++];
   writer_ = std::make_unique<FileWriter>(folder_ / shard.name);
+  reserve_file(folder_ / shard.name, shard.header.size() + shard.data_bytes);
   writer_->append(shard.header);
   left_bytes_ = shard.data_bytes;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "checkpoint/gguf.h"
 #include "checkpoint/gguf_types.h"
+#include "checkpoint/reserve.h"
 
 namespace prunenet {
 namespace {
@@ -117,6 +118,7 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
     total_bytes_ += tensor.size_bytes() + padding(tensor.size_bytes(), alignment_);
   }
   writer_ = std::make_unique<FileWriter>(path);
+  reserve_file(path, total_bytes_);
   writer_->append(header);
   if (!tensors_.empty()) left_bytes_ = tensors_.front().size_bytes();
 }

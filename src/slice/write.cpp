@@ -1,73 +1,29 @@
-// Writing a cut: untouched tensors straight from the mapping, cut ones gathered through a small buffer.
+// Writing a cut into a folder or a GGUF file, whole or not at all.
 #include <algorithm>
-#include <utility>
+#include <thread>
 
 #include "base/error.h"
 #include "base/output_file.h"
 #include "base/output_folder.h"
 #include "checkpoint/folder_files.h"
 #include "checkpoint/gguf_writer.h"
+#include "slice/cut_writer.h"
 #include "slice/slice.h"
-#include "slice/tensor_stream.h"
-#include "slice/write_queue.h"
 
 namespace prunenet {
 namespace fs = std::filesystem;
 namespace {
 
-void require_clean(std::span<const std::byte> bytes, Dtype dtype, bool is_changed, const std::string& where) {
-  const Finiteness worst = worst_value(bytes, dtype);
-  if (worst == Finiteness::kNan) fail(ErrorCode::kNonFinite, where, "holds NaN");
-  if (worst == Finiteness::kInfinity && is_changed) fail(ErrorCode::kNonFinite, where, "holds infinity");
-}
+// Checking and gathering take about twice as long as the kernel's part, which one thread at a time can do.
+constexpr unsigned kMaxThreads = 4;
 
-// The bytes that are cut, in units: elements, whole blocks where columns of a quantised type go, whole rows.
-void gather(std::span<const std::byte> bytes, const TensorCut& cut, const std::vector<int64_t>& shape,
-            TensorStream& stream) {
-  const auto axis = static_cast<size_t>(cut.axis);
-  int64_t outer = 1, inner = 1;
-  for (size_t d = 0; d < axis; ++d) outer *= shape[d];
-  for (size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
-  const int64_t unit = inner == 1 ? dtype_block_elements(cut.dtype) : 1;
-  const size_t unit_bytes = dtype_bytes(cut.dtype, static_cast<uint64_t>(unit * inner));
-  const int64_t extent = static_cast<int64_t>(bytes.size() / unit_bytes) / outer;
-  if (unit == 1) {
-    stream.gather(bytes, outer, extent, unit_bytes, cut.kept);
-    return;
-  }
-  std::vector<int64_t> blocks;
-  for (size_t i = 0; i < cut.kept.size(); i += static_cast<size_t>(unit))
-    blocks.push_back(cut.kept[i] == kZeros ? kZeros : cut.kept[i] / unit);
-  stream.gather(bytes, outer, extent, unit_bytes, blocks);
-}
-
-void write_tensor(const Checkpoint& checkpoint, const TensorCut& cut, Dtype written, TensorStream& stream) {
-  const Checkpoint::Entry& entry = checkpoint.tensors()[cut.source];
-  const TensorSpec& spec = entry.stored.spec;
-  const bool replaced = !cut.replaced.empty();
-  const auto bytes = replaced ? cut.replaced : checkpoint.bytes(entry);
-  const std::string where = replaced ? fmt::format("new values of tensor '{}'", spec.name) : checkpoint.where(entry);
-  require_clean(bytes, cut.dtype, replaced || !cut.kept.empty(), where);
-  if (cut.kept.empty()) {
-    stream.copy(bytes);
-  } else if (!cut.recoded) {
-    gather(bytes, cut, spec.shape, stream);
-  } else {
-    // New values may have fewer columns than are stored; rows are as many.
-    const auto rows = static_cast<uint64_t>(spec.num_elements() / spec.shape.back());
-    const uint64_t row_bytes = bytes.size() / rows;
-    const auto cols = static_cast<int64_t>(row_bytes / dtype_block_bytes(cut.dtype)) * dtype_block_elements(cut.dtype);
-    stream.recode(bytes, cut.dtype, cols, cut.kept, written, where);
-  }
-  stream.release(checkpoint, entry);
+int useful_threads() {
+  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads));
 }
 
 void write_tensors(const Checkpoint& checkpoint, const SlicePlan& plan, TensorSink& sink, Progress& progress) {
   progress.begin("writing", static_cast<double>(sink.total_bytes()));
-  WriteQueue queue(sink);
-  TensorStream stream(queue, progress);
-  for (size_t i = 0; i < plan.cuts.size(); ++i) write_tensor(checkpoint, plan.cuts[i], plan.tensors[i].dtype, stream);
-  queue.finish();
+  CutWriter(checkpoint, plan, sink, progress).run(useful_threads());
   sink.finish();
   progress.end();
 }
