@@ -1,146 +1,361 @@
-// The cost model: counts of operations and bytes over measured speeds.
+// From options to tasks.
 #include "cli/estimate.h"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
-#include "base/system.h"
-#include "linalg/gram.h"
+#include "base/cancel.h"
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/scratch_file.h"
+#include "calibrate/text.h"
+#include "cli/format.h"
+#include "cost/engine_speed.h"
+#include "cost/machine_room.h"
+#include "cost/machine_speed.h"
+#include "cost/policy_cost.h"
+#include "cost/self_cost.h"
 
 namespace prunenet::cli {
 namespace {
 
-// Half of the tridiagonalisation runs at memory speed: its operations count about three times (measured at n = 4096).
-constexpr double kEigenPenalty = 3;
-constexpr double kProgramBytes = 12e6;  // code, libraries, buffers
+constexpr double kProgramBytes = 15e6;  // code, libraries, headers of the checkpoint
+constexpr double kEngineBytes = 150e6;  // those of libtorch, and its buffers
+constexpr double kFreshTokens = 256;
+constexpr double kLayerSequences = 16;
 
-template <typename Real>
-double measure_flops() {
-  const int64_t n = 768;
-  const Matrix<Real> a = Matrix<Real>::Constant(2 * n, n, Real(0.5));
-  gram_of_columns(a);  // threads and buffers come up
-  const Stopwatch watch;
-  gram_of_columns(a);
-  gram_of_columns(a);
-  return 2 * 2.0 * static_cast<double>(n * n * n) * 1.15 / watch.elapsed_s();  // 1.15: whole tiles on the diagonal
+double number_bytes(const EngineVerbOptions& engine) {
+  return engine.dtype == "bf16" ? 2 : 4;
 }
 
-double measure_memory() {
-  std::vector<char> from(64u << 20, 1), to(64u << 20);
-  const Stopwatch watch;
-  std::copy(from.begin(), from.end(), to.begin());
-  return 2.0 * static_cast<double>(from.size()) / watch.elapsed_s();
+bool has_moments(const SelfVerbOptions& self) {
+  return !self.moments.empty() && std::filesystem::exists(self.moments);
 }
 
-// Into a nameless file of the same file system; where that is not possible, a common disk's speed is assumed.
-double measure_writing(std::filesystem::path folder) {
-  constexpr double kAssumed = 500e6;
-  std::error_code error;
-  while (!folder.empty() && !std::filesystem::is_directory(folder, error) && folder != folder.parent_path()) folder = folder.parent_path();
-  const int descriptor = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-  if (descriptor < 0) return kAssumed;
-  const std::vector<char> block(8u << 20, 1);
-  const Stopwatch watch;
-  double written = 0;
-  for (int i = 0; i < 16 && watch.elapsed_s() < 0.3; ++i) {
-    const ssize_t count = ::write(descriptor, block.data(), block.size());
-    if (count <= 0) break;
-    written += static_cast<double>(count);
+// As the runner of --method self decides it.
+bool measures_result(const SelfVerbOptions& self) {
+  if (!needs_engine(self)) return false;
+  return self.moments.empty() || resolved_refit(self) == "sequential" || (self.check_said && self.check > 0);
+}
+
+bool runs_engine(const SelfVerbOptions& self) {
+  if (!needs_engine(self)) return false;
+  return !has_moments(self) || measures_result(self) || (self.allocate == "adaptive" && self.curves == "kl");
+}
+
+// Weights that are stored in the engine's type stay in the mapping.
+double converted_bytes(const OpenModel& open, const EngineVerbOptions& engine) {
+  if (engine.device != "cpu") return 0;
+  const Dtype wanted = engine.dtype == "bf16" ? Dtype::kBf16 : Dtype::kF32;
+  const TransformerDescription transformer = describe_transformer(open.checkpoint, open.model);
+  double bytes = 0;
+  for (const auto& entry : open.checkpoint.tensors()) {
+    const TensorSpec& spec = entry.stored.spec;
+    const bool only_looked_up = spec.name == transformer.embedding && transformer.head.weight.tensor != spec.name;
+    if (spec.dtype != wanted && !only_looked_up)
+      bytes += static_cast<double>(spec.num_elements()) * number_bytes(engine);
   }
-  const double elapsed_s = watch.elapsed_s();
-  ::close(descriptor);
-  return written > 0 ? written / elapsed_s : kAssumed;
+  return bytes;
+}
+
+double capacity_of(const SelfVerbOptions& self, const OpenModel& open) {
+  return static_cast<double>(open.model.max_context > 0 ? std::min(self.tokens, open.model.max_context) : self.tokens);
+}
+
+SelfTask task_of(const CostRequest& request, double mean_length) {
+  const SelfVerbOptions& self = *request.self;
+  const OpenModel& open = *request.open;
+  SelfTask task;
+  const bool is_stored = has_moments(self);
+  task.runs = runs_engine(self);
+  task.source = !needs_engine(self)              ? SelfTask::Source::kGaussian
+                : is_stored                      ? SelfTask::Source::kStored
+                : self.calibration == "own-text" ? SelfTask::Source::kOwnText
+                                                 : SelfTask::Source::kOtherText;
+  task.capacity = capacity_of(self, open);
+  task.length =
+      mean_length > 0 && self.calibration == "own-text" ? std::min(mean_length, task.capacity) : task.capacity;
+  task.sequences = static_cast<double>(own_text_sequences(self, open));
+  for (int64_t width : open.model.ffn_widths())
+    task.gaussian_tokens = std::max(task.gaussian_tokens, static_cast<double>(width));
+  const bool weighs = self.weighting != "plain" && needs_engine(self) && !is_stored;
+  task.loss_tokens = weighs ? static_cast<double>(self.sensitivity_tokens) : 0;
+  task.kept = request.widths;
+  if (self.heads > 0) {
+    for (const LayerDescription& layer : open.model.layers) {
+      const auto groups = static_cast<double>(layer.attention.kv_groups.width);
+      const double kept = std::max(1.0, groups - std::floor(self.heads * groups + 1e-9));
+      task.kept_kv_share.push_back(
+          static_cast<int64_t>(kept / groups * static_cast<double>(layer.heads * layer.head_dim)));
+    }
+  }
+  task.dropped_layers = self.layers;
+  const std::string refit = resolved_refit(self);
+  task.refits = refit != "none";
+  task.follows = refit == "sequential";
+  task.refits_attention = !keeps_output(self, open);
+  task.neuron_steps = task.runs && task.refits && !is_stored ? neuron_steps(self, open) : 0;
+  task.neuron_iterations = self.neuron_iterations;
+  task.adaptive = self.allocate == "adaptive";
+  task.curve_points = task.adaptive && self.curves == "kl" ? 5 : 0;
+  task.check_sequences = measures_result(self) ? static_cast<double>(self.check) : 0;
+  const double context = static_cast<double>(open.model.max_context);
+  task.check_length = context > 0 ? std::min(kFreshTokens, context) : kFreshTokens;
+  if (mean_length > 0) task.check_length = std::min(task.check_length, mean_length);
+  task.measures_layers = request.reports && task.runs && self.moments.empty();
+  if (task.measures_layers) task.probe_tokens = kLayerSequences * task.check_length;
+  task.stream = request.engine->stream;
+  task.number_bytes = number_bytes(*request.engine);
+  task.threads = request.engine->usable_threads();
+  if (task.runs) {
+    task.converted_bytes = converted_bytes(open, *request.engine);
+    const TransformerDescription transformer = describe_transformer(open.checkpoint, open.model);
+    const int64_t cache = cache_bytes_per_token(transformer, static_cast<int64_t>(task.number_bytes));
+    task.batch = sampling_batch(static_cast<double>(cache), task.capacity);
+  }
+  return task;
+}
+
+double matrices_scored(const SelectionOptions& selection, const ModelDescription& model) {
+  const std::string& method = selection.method;
+  if (!selection.mask.empty() || method == "random") return 0;
+  return method == "product" ? (model.layers.front().ffn.gate ? 3 : 2) : 1;
+}
+
+bool is_policy(const CostRequest& request) {
+  return request.selection->mask.empty() && request.selection->method == "prunenet";
 }
 
 }  // namespace
 
-MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folder) {
-  return {f64 ? measure_flops<double>() : measure_flops<float>(), measure_memory(), measure_writing(output_folder)};
+RunCost count_run(const CostRequest& request, double mean_length) {
+  const ModelShape shape = shape_of(request.open->checkpoint, request.open->model);
+  RunCost cost;
+  if (request.self != nullptr) {
+    const SelfTask task = task_of(request, mean_length);
+    cost = cost_of_self(shape, task);
+    if (task.runs)
+      for (Phase& phase : cost.phases) phase.peak_bytes += kEngineBytes;
+  } else if (is_policy(request) || request.reports) {
+    PolicyTask task;
+    task.kept = request.widths;
+    task.episodes =
+        is_policy(request) && request.selection->policy.empty() ? static_cast<double>(request.training->episodes) : 0;
+    task.f64 = uses_f64(*request.training, request.open->model);
+    task.spectra_after = !request.trains_only;
+    cost = cost_of_policy(shape, task);
+  } else {
+    cost.phases.push_back(cost_of_scoring(shape, matrices_scored(*request.selection, request.open->model)));
+  }
+  if (request.self != nullptr && request.reports) {
+    PolicyTask task;
+    task.kept = request.widths;
+    task.episodes = 0;
+    task.f64 = uses_f64(*request.training, request.open->model);
+    RunCost spectra = cost_of_policy(shape, task);
+    cost.phases.push_back(std::move(spectra.phases.back()));
+    cost.disk_bytes += spectra.disk_bytes;
+  }
+  if (request.output_bytes > 0) {
+    const double passes = request.to_gguf ? 2 : 1;
+    cost.phases.push_back(cost_of_writing(shape, request.output_bytes, passes));
+    cost.disk_bytes += passes * request.output_bytes;
+  }
+  Phase starting = cost_of_starting();
+  cost.phases.insert(cost.phases.begin(), starting);
+  for (Phase& phase : cost.phases) phase.peak_bytes += kProgramBytes;
+  return cost;
+}
+
+CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
+  CostEstimate estimate;
+  estimate.cost = count_run(request);
+  const Work work = estimate.cost.work();
+  const OpenModel& open = *request.open;
+  progress.begin("measuring this machine", 1);
+  MachineProbe machine;
+  for (int64_t width : open.model.ffn_widths())
+    machine.symmetric_order = std::max(machine.symmetric_order, std::min(width, open.model.hidden));
+  for (const auto& entry : open.checkpoint.tensors()) {
+    const auto bytes = open.checkpoint.bytes(entry);
+    if (bytes.size() > machine.stored.size()) machine.stored = bytes;
+  }
+  machine.output_folder = request.output;
+  measure_machine(work, machine, estimate.speeds);
+  if (request.self != nullptr && runs_engine(*request.self)) {
+    const SelfTask task = task_of(request, 0);
+    EngineProbe probe;
+    probe.engine.compute = request.engine->dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
+    probe.engine.device = request.engine->device;
+    probe.engine.threads = request.engine->usable_threads();
+    probe.engine.throw_if_cancelled = &throw_if_cancelled;
+    probe.batch = static_cast<int64_t>(std::min(task.batch, task.sequences));
+    probe.length = static_cast<int64_t>(task.capacity);
+    probe.samples = open.model.bos || !open.model.eos.empty();
+    probe.seed = request.selection->seed;
+    const EngineSpeed engine = measure_engine(open.checkpoint, open.model, work, probe, estimate.speeds);
+    estimate.cost = count_run(request, engine.mean_length);
+    for (Phase& phase : estimate.cost.phases) {
+      if (phase.name == "loading the model") phase.work[WorkKind::kFixed] += engine.libraries_s;
+    }
+  }
+  progress.advance(1);
+  progress.end();
+  return estimate;
+}
+
+// Predictions are within about a third; what is refused is beyond that.
+namespace {
+constexpr double kMemoryMargin = 0.7, kDiskMargin = 0.9;
+}
+
+bool Fit::memory_fits() const {
+  return memory_there == 0 || kMemoryMargin * memory_bytes <= memory_there;
+}
+
+bool Fit::disk_fits() const {
+  return disk_there == 0 || kDiskMargin * disk_bytes <= disk_there;
+}
+
+bool Fit::is_tight() const {
+  return (memory_there > 0 && memory_bytes > 0.9 * memory_there) || (disk_there > 0 && 1.02 * disk_bytes > disk_there);
 }
 
 namespace {
 
-// Self-calibrated pruning: passes of the text through the model, and what is done with the moments of each layer.
-void estimate_self(const OpenModel& open, const SelfVerbOptions& self, const EngineVerbOptions& engine,
-                   const std::vector<int64_t>& widths, const MachineSpeed& speed, CostEstimate& cost) {
-  const bool is_measured = !self.moments.empty() && std::filesystem::exists(self.moments);
-  const bool runs = needs_engine(self) && !(is_measured && resolved_refit(self) != "sequential");
-  const bool sequential = resolved_refit(self) == "sequential";
-  const double flops = static_cast<double>(open.size().flops_per_token), d = static_cast<double>(open.model.hidden);
-  double tokens = 4096, operations = 0, largest = 0, states = 0;
-  for (int64_t width : open.model.ffn_widths()) tokens = std::max(tokens, static_cast<double>(width));  // of Gaussian inputs
-  const auto layers = static_cast<double>(open.model.layers.size());
-  if (runs) {
-    const double length = open.model.max_context > 0 ? std::min<double>(static_cast<double>(self.tokens), static_cast<double>(open.model.max_context))
-                                                     : static_cast<double>(self.tokens);
-    tokens = static_cast<double>(own_text_sequences(self, open)) * length;
-    // Sampling goes token by token, at a third of the speed; a dense pass, one of the model in the making with targets
-    // (1.5), and the check.
-    operations += flops * (3 * tokens + (sequential ? 2.5 : 1) * tokens + static_cast<double>(self.check) * length * 5);
-    if (self.weighting != "plain") {
-      const double felt = std::min(tokens, static_cast<double>(self.sensitivity_tokens));
-      operations += 4 * flops * felt;
-      states = 4 * felt * d * (layers + 1);  // the stream before every layer
-    }
-  }
-  const auto steps = runs ? static_cast<double>(neuron_steps(self, open)) : 0.0;
-  for (size_t i = 0; i < widths.size(); ++i) {
-    const double f = static_cast<double>(open.model.layers[i].ffn.neurons.width), k = static_cast<double>(widths[i]);
-    if (!is_measured) operations += f * f * tokens + 2 * d * f * tokens;      // moments and cross moments
-    operations += f * f * f + d * f * f + 3 * f * f * (f - k);                // elimination
-    operations += k * k * k / 3 + 4 * d * k * k;                              // refit
-    operations += steps * (static_cast<double>(self.neuron_iterations) + 2) * 16 * k * d * tokens;
-    if (!needs_engine(self) && !is_measured) operations += 6 * f * d * tokens;
-    largest = std::max(largest, 4 * (2 * f * f + 4 * d * f));
-  }
-  cost.training_s = operations / speed.flops_per_s;
-  // The walk: seven streams, one site's inputs up to a GiB, the text of a refit of neurons up to two.
-  const double widest = widths.empty() ? 0 : static_cast<double>(*std::max_element(widths.begin(), widths.end()));
-  const double walk = 7 * 4 * tokens * d + std::min(4 * tokens * 1.4 * widest, 1.1e9) +
-                      (steps > 0 ? std::min(4 * tokens * (2 * d + 3 * widest), 2.1e9) + 60 * widest * d : 0);
-  // Weights that are stored as they are computed with lie in the mapping; others are converted. Streaming holds a layer.
-  const double number = engine.dtype == "bf16" ? 2 : 4;
-  const double weights = number * static_cast<double>(open.size().params) / (engine.stream ? std::max(1.0, layers) : 1.0);
-  cost.peak_bytes += std::max(largest + walk * (runs ? 1 : 0), states) + (runs ? weights + 250e6 : 0);
+Fit bare_fit(const CostRequest& request) {
+  const RunCost cost = count_run(request);
+  Fit fit;
+  fit.memory_bytes = cost.peak_bytes();
+  fit.disk_bytes = cost.disk_bytes;
+  const MachineRoom room = machine_room(nearest_folder(request.output));
+  fit.memory_there = room.memory_bytes;
+  fit.disk_there = room.disk_bytes;
+  return fit;
 }
+
+// Changes of the options, the mildest first, as long as what is kept stays what was asked for. One by one, then
+// together.
+class Remedies {
+ public:
+  explicit Remedies(const CostRequest& request)
+      : request_(request),
+        engine_(*request.engine),
+        self_(request.self != nullptr ? *request.self : SelfVerbOptions()) {}
+
+  std::vector<std::string> find() {
+    std::vector<std::string> found;
+    if (request_.self == nullptr) return found;
+    const SelfVerbOptions& asked = *request_.self;
+    const OpenModel& open = *request_.open;
+    const bool runs = runs_engine(asked);
+    const auto text = own_text_sequences(asked, open);
+    if (runs && !engine_.stream) {
+      offer(found, "--stream", [](SelfVerbOptions&, EngineVerbOptions& engine) { engine.stream = true; });
+    }
+    if (runs && engine_.dtype == "f32") {
+      offer(found, "--dtype bf16", [](SelfVerbOptions&, EngineVerbOptions& engine) { engine.dtype = "bf16"; });
+    }
+    for (int64_t tokens : {16384, 8192, 4096, 2048}) {
+      if (!runs || asked.weighting == "plain" || tokens >= asked.sensitivity_tokens) continue;
+      if (offer(found, fmt::format("--loss-tokens {}", tokens),
+                [tokens](SelfVerbOptions& self, EngineVerbOptions&) { self.sensitivity_tokens = tokens; }))
+        break;
+    }
+    for (int64_t sequences = text / 2; runs && sequences >= 8; sequences /= 2) {
+      if (offer(found, fmt::format("--own-text {}", sequences),
+                [sequences](SelfVerbOptions& self, EngineVerbOptions&) { self.own_text = sequences; }))
+        break;
+    }
+    if (runs && neuron_steps(asked, open) > 0) {
+      offer(found, "--neuron-steps 0", [](SelfVerbOptions& self, EngineVerbOptions&) { self.neuron_steps = 0; });
+    }
+    if (!found.empty()) return found;
+    if (fits()) {  // all of them together
+      found.push_back(all_);
+      return found;
+    }
+    if (runs && asked.heads == 0 && asked.layers == 0 && asked.moments.empty() && !asked.ratio_total) {
+      self_ = asked;
+      engine_ = *request_.engine;
+      all_.clear();
+      offer(found, "--calibration gaussian", [](SelfVerbOptions& self, EngineVerbOptions&) {
+        self.calibration = "gaussian";
+        self.refit = "auto";
+        self.weighting = "auto";
+        self.neuron_steps.reset();
+      });
+    }
+    return found;
+  }
+
+ private:
+  // Whether the options fit with this change alone; remembers it for all together.
+  template <typename Change>
+  bool offer(std::vector<std::string>& found, const std::string& words, const Change& change) {
+    SelfVerbOptions self = *request_.self;
+    EngineVerbOptions engine = *request_.engine;
+    change(self, engine);
+    change(self_, engine_);
+    const bool is_enough = fits(self, engine);
+    if (is_enough) found.push_back(words);
+    const std::string name = words.substr(0, words.find(' '));
+    if (const size_t at = all_.find(name); at != all_.npos) all_.resize(at);  // a smaller number of the same
+    all_ += (all_.empty() || all_.back() == ' ' ? "" : " ") + words;
+    return is_enough;
+  }
+
+  bool fits(const SelfVerbOptions& self, const EngineVerbOptions& engine) const {
+    CostRequest other = request_;
+    other.self = &self;
+    other.engine = &engine;
+    return bare_fit(other).fits();
+  }
+  bool fits() const { return fits(self_, engine_); }
+
+  const CostRequest& request_;
+  EngineVerbOptions engine_;
+  SelfVerbOptions self_;
+  std::string all_;
+};
 
 }  // namespace
 
-CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const SelfVerbOptions* self, const EngineVerbOptions& engine,
-                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed) {
-  CostEstimate cost;
-  uint64_t largest = 0;
-  for (const auto& entry : open.checkpoint.tensors()) largest = std::max(largest, entry.stored.spec.size_bytes());
-  cost.peak_bytes = kProgramBytes + static_cast<double>(largest);
-  cost.writing_s = static_cast<double>(change.after.bytes) / speed.write_bytes_per_s +
-                   2 * static_cast<double>(change.before.bytes) / speed.memory_bytes_per_s;
-  const bool policy = selection.mask.empty() && selection.method == "prunenet";
-  if (self != nullptr) estimate_self(open, *self, engine, widths, speed, cost);
-  if (!policy) return cost;
+Fit check_fit(const CostRequest& request) {
+  Fit fit = bare_fit(request);
+  if (fit.fits()) return fit;
+  if (!fit.memory_fits()) fit.remedies = Remedies(request).find();
+  if (!fit.disk_fits()) fit.remedies.push_back("an output on another disk");
+  return fit;
+}
 
-  const double element = uses_f64(training, open.model) ? 8 : 4;
-  const double d = static_cast<double>(open.model.hidden);
-  const double episodes = selection.policy.empty() ? static_cast<double>(training.episodes) : 0;
-  double hidden_units = 0, widest_gram = 0, operations = 0, traffic = 0;
-  for (size_t i = 0; i < widths.size(); ++i) {
-    const double f = static_cast<double>(open.model.layers[i].ffn.neurons.width), k = static_cast<double>(widths[i]);
-    const double order = std::min(f, d), kept_order = std::min(k, d);
-    const double eigen = 4.0 / 3 * kEigenPenalty;
-    const double whole = f * d * order + eigen * order * order * order;
-    const double gram = f <= d ? 0 : k <= d ? k * k * d : std::min(k, f - k) * d * d;
-    operations += whole + (episodes + 1) * (gram + eigen * kept_order * kept_order * kept_order);
-    traffic += (episodes + 1) * f * d * 10 * 4;  // load and widen twice, logits, gradient
-    hidden_units = std::max(hidden_units, f);
-    widest_gram = std::max(widest_gram, order);
+std::string fit_words(const Fit& fit) {
+  std::string words;
+  if (!fit.memory_fits()) {
+    words = fmt::format("takes about {} of memory, and {} are free", format_bytes(fit.memory_bytes),
+                        format_bytes(fit.memory_there));
   }
-  traffic += episodes * static_cast<double>(widths.size()) * hidden_units * d * element * 7;  // AdamW: 3 read and written, P again
-  cost.training_s = operations / speed.flops_per_s + traffic / speed.memory_bytes_per_s;
-  cost.peak_bytes = kProgramBytes + element * (4 * hidden_units * d + hidden_units * d * 1.3 + 3 * widest_gram * widest_gram) +
-                    static_cast<double>(std::min(largest, static_cast<uint64_t>(hidden_units * d * 4)));
-  return cost;
+  if (!fit.disk_fits()) {
+    words += fmt::format("{}takes {} on the disk of the output, and {} are free", words.empty() ? "" : "; ",
+                         format_bytes(fit.disk_bytes), format_bytes(fit.disk_there));
+  }
+  if (fit.remedies.empty()) return words + ": no choice of options for this method would fit";
+  words += ": this would fit: ";
+  for (size_t i = 0; i < fit.remedies.size(); ++i) words += (i == 0 ? "" : ", or ") + fit.remedies[i];
+  return words;
+}
+
+void require_fits(const CostRequest& request, Progress& progress) {
+  const Fit fit = check_fit(request);
+  if (!fit.fits())
+    fail(fit.memory_fits() ? ErrorCode::kNoSpace : ErrorCode::kBadOption, request.open->name(), "{}", fit_words(fit));
+  if (!fit.is_tight()) return;
+  progress.warn(
+      fmt::format("this may not fit: about {} of memory are needed and {} are free, {} of disk and {} are free",
+                  format_bytes(fit.memory_bytes), format_bytes(fit.memory_there), format_bytes(fit.disk_bytes),
+                  format_bytes(fit.disk_there)));
 }
 
 }  // namespace prunenet::cli

@@ -1,29 +1,63 @@
-// What a run will cost, before it starts: from the sizes and a short measurement of this machine. A rough figure.
+// What a run will cost, before it starts: its options as tasks of the cost room, measured speeds, whether it fits this
+// machine, and what would.
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cli/self_options.h"
 #include "cli/sizes.h"
+#include "cost/shape.h"
+#include "cost/work.h"
 
 namespace prunenet::cli {
 
-/// Speeds of this machine, measured in a fraction of a second.
-struct MachineSpeed {
-  double flops_per_s = 0;        // matrix products, in the precision of the run
-  double memory_bytes_per_s = 0; // streaming read and write
-  double write_bytes_per_s = 0;  // to the file system of the output
+/// A run to be costed. Pointers must be set, but for `self`.
+struct CostRequest {
+  const OpenModel* open = nullptr;
+  const SelectionOptions* selection = nullptr;
+  const TrainingOptions* training = nullptr;
+  const SelfVerbOptions* self = nullptr;  // of --method self; null for the others
+  const EngineVerbOptions* engine = nullptr;
+  std::vector<int64_t> widths;  // that stay, of every layer of the source
+  double output_bytes = 0;      // of the weights that are written; 0: none are
+  std::filesystem::path output;
+  bool to_gguf = false;  // through a folder, from one
+  bool reports = false;  // spectra of all layers, and each layer's own KL
+  bool trains_only = false;
 };
-MachineSpeed measure_machine(bool f64, const std::filesystem::path& output_folder);
 
 struct CostEstimate {
-  double training_s = 0, writing_s = 0;  // training, or measuring and refitting
-  double peak_bytes = 0;
-  double total_s() const { return training_s + writing_s; }
+  RunCost cost;
+  Speeds speeds;
+  double total_s() const { return cost.seconds(speeds); }
 };
-/// `self`: the options of --method self; null for the others.
-CostEstimate estimate_cost(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                           const SelfVerbOptions* self, const EngineVerbOptions& engine,
-                           const std::vector<int64_t>& widths, const SizeChange& change, const MachineSpeed& speed);
+
+/// Work and memory alone. `mean_length`: of own texts, where that is known; 0: as long as they may be.
+RunCost count_run(const CostRequest& request, double mean_length = 0);
+
+/// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds.
+CostEstimate estimate_cost(const CostRequest& request, Progress& progress);
+
+/// How a run stands to what there is.
+struct Fit {
+  double memory_bytes = 0, memory_there = 0;  // needed, available; 0 available: the system does not tell
+  double disk_bytes = 0, disk_there = 0;
+  std::vector<std::string> remedies;  // what would fit, each checked; filled where something does not
+  bool memory_fits() const;
+  bool disk_fits() const;
+  bool fits() const { return memory_fits() && disk_fits(); }
+  /// More than half of what is left would be guesswork.
+  bool is_tight() const;
+};
+Fit check_fit(const CostRequest& request);
+/// What is missing, and what would fit.
+std::string fit_words(const Fit& fit);
+
+/// Throws kBadOption before a run that cannot fit in memory, kNoSpace for one that cannot fit on the disk; warns of one
+/// that may not. Measures nothing.
+void require_fits(const CostRequest& request, Progress& progress);
 
 }  // namespace prunenet::cli

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "cli/cost_output.h"
 #include "cli/estimate.h"
 #include "cli/format.h"
 #include "cli/gguf_type.h"
@@ -20,6 +21,12 @@ struct PlanOptions : EngineVerbOptions {
 
   bool is_self() const { return selection.mask.empty() && selection.method == "self"; }
 };
+
+// Of every layer of the source: those that will go are taken to have the width of the others.
+std::vector<int64_t> widths_of_source(const OpenModel& open, std::vector<int64_t> widths) {
+  widths.resize(open.model.layers.size(), widths.empty() ? 0 : widths.back());
+  return widths;
+}
 
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
@@ -45,17 +52,24 @@ void plan(const PlanOptions& options) {
     change = size_change(open, widths);
   }
   prepare_linear_algebra(options, *progress);
-  const auto where =
+  CostRequest request;
+  request.open = &open;
+  request.selection = &options.selection;
+  request.training = &options.training;
+  request.self = options.is_self() ? &options.self : nullptr;
+  request.engine = &options;
+  request.widths = widths_of_source(open, widths);
+  request.output_bytes = static_cast<double>(change.after.bytes);
+  request.output =
       options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
-  const MachineSpeed speed = measure_machine(uses_f64(options.training, open.model), where);
-  const CostEstimate cost = estimate_cost(open, options.selection, options.training,
-                                          options.is_self() ? &options.self : nullptr, options, widths, change, speed);
+  request.to_gguf = is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
+  const CostEstimate cost = estimate_cost(request, *progress);
+  const Fit fit = check_fit(request);
   if (options.json) {
     Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
     json.update(size_json(change));
     json["kept_widths"] = widths;
-    json["estimated_s"] = cost.total_s();
-    json["estimated_peak_bytes"] = static_cast<int64_t>(cost.peak_bytes);
+    json.update(cost_json(cost, fit));
     print_json(json);
     return;
   }
@@ -68,9 +82,7 @@ void plan(const PlanOptions& options) {
     fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",
                options.self.pad ? "; padded to the widest layer, the files are larger than said here" : "");
   }
-  fmt::print("  time, roughly    {:>10} ({} to choose, {} to write)\n", format_duration(cost.total_s()),
-             format_duration(cost.training_s), format_duration(cost.writing_s));
-  fmt::print("  memory, roughly  {:>10}\n", format_bytes(cost.peak_bytes));
+  print_cost(cost, fit);
 }
 
 }  // namespace
@@ -94,9 +106,11 @@ void add_plan(CLI::App& program, Action& action) {
     check_self_options(*options->selection.verb, options->self, options->is_self());
     if (options->self.ratio_total)
       fail(ErrorCode::kBadOption, "--ratio-total",
-           "finds its mix by measuring: prune does that, plan measures nothing");
+           "finds its mix by measuring the model cut in many ways, and what that takes depends on what it finds: about "
+           "a dozen times a plain run of the same --ratio");
     check_selection(options->selection, false,
                     options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
+    if (options->is_self() && needs_engine(options->self)) let_waiting_threads_sleep();  // as prune does
     action = [options] { plan(*options); };
   });
 }

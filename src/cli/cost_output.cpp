@@ -1,0 +1,57 @@
+// The phases of a run that has not begun.
+#include "cli/cost_output.h"
+
+#include <fmt/format.h>
+
+#include "cli/format.h"
+
+namespace prunenet::cli {
+
+Json cost_json(const CostEstimate& estimate, const Fit& fit) {
+  Json phases = Json::array();
+  for (const Phase& phase : estimate.cost.phases) {
+    Json work = Json::object();
+    for (size_t i = 0; i < kWorkKinds; ++i) {
+      const auto kind = static_cast<WorkKind>(i);
+      if (phase.work[kind] > 0) work[work_kind_name(kind)] = phase.work[kind];
+    }
+    phases.push_back({{"name", phase.name},
+                      {"estimated_s", seconds_of(phase.work, estimate.speeds)},
+                      {"peak_bytes", static_cast<int64_t>(phase.peak_bytes)},
+                      {"flops", phase.work.flops()},
+                      {"work", std::move(work)}});
+  }
+  Json speeds = Json::object();
+  for (size_t i = 0; i + 1 < kWorkKinds; ++i) {
+    const auto kind = static_cast<WorkKind>(i);
+    if (estimate.speeds[kind] > 0) speeds[work_kind_name(kind)] = estimate.speeds[kind];
+  }
+  return {{"estimated_s", estimate.total_s()},
+          {"estimated_peak_bytes", static_cast<int64_t>(estimate.cost.peak_bytes())},
+          {"estimated_disk_bytes", static_cast<int64_t>(estimate.cost.disk_bytes)},
+          {"available_memory_bytes", static_cast<int64_t>(fit.memory_there)},
+          {"available_disk_bytes", static_cast<int64_t>(fit.disk_there)},
+          {"fits", fit.fits()},
+          {"would_fit", fit.remedies},
+          {"phases", std::move(phases)},
+          {"speeds", std::move(speeds)}};
+}
+
+void print_cost(const CostEstimate& estimate, const Fit& fit) {
+  fmt::print("\n  {:<26} {:>12} {:>12}\n", "what it will take", "time", "memory");
+  for (const Phase& phase : estimate.cost.phases) {
+    fmt::print("  {:<26} {:>12} {:>12}\n", phase.name, format_duration(seconds_of(phase.work, estimate.speeds)),
+               format_bytes(phase.peak_bytes));
+  }
+  fmt::print("  {:<26} {:>12} {:>12}\n", "in all", format_duration(estimate.total_s()),
+             format_bytes(estimate.cost.peak_bytes()));
+  fmt::print("  {:<26} {:>12}\n", "disk at once", format_bytes(estimate.cost.disk_bytes));
+  if (!fit.fits()) {
+    fmt::print("does not fit: {}\n", fit_words(fit));
+  } else if (fit.is_tight()) {
+    fmt::print("may not fit: {} of memory are free, and {} on the disk of the output\n", format_bytes(fit.memory_there),
+               format_bytes(fit.disk_there));
+  }
+}
+
+}  // namespace prunenet::cli

@@ -1,0 +1,38 @@
+// How fast an engine is at the very model: a few of its layers, loaded alone, run on some hundred tokens.
+#pragma once
+
+#include <cstdint>
+
+#include "cost/shape.h"
+#include "cost/work.h"
+#include "engine/engine.h"
+
+namespace prunenet {
+
+struct EngineProbe {
+  EngineOptions engine;
+  int64_t batch = 64;    // sequences that are continued together
+  int64_t length = 256;  // ids of a sequence of the run
+  bool samples = true;   // own text is written: length of texts is looked at, too
+  uint64_t seed = 42;
+};
+
+struct EngineSpeed {
+  double mean_length = 0;  // of the ids of an own text where the model ends texts early; `length` where that is unknown
+  double libraries_s = 0;  // opening the engine's libraries
+};
+
+/// Measures the kinds of the engine of which `work` has some. Takes some seconds: the layers that are run are few
+/// enough for 0.5 GiB of weights, and at least one; the whole model where it is that small. Throws what load_engine
+/// throws.
+EngineSpeed measure_engine(const Checkpoint& checkpoint, const ModelDescription& model, const Work& work,
+                           const EngineProbe& probe, Speeds& speeds);
+
+/// Flops of the forward pass of a token through layers: products alone, and what attention adds for a sequence of
+/// `length` ids on average.
+double forward_flops_per_token(const ModelShape& shape, size_t layers, double length);
+/// Of measuring what the loss feels: forward through all layers, again with gradients, back; the head; and the moments
+/// of the gradients at both sites of each layer.
+double backward_flops_per_token(const ModelShape& shape, double length);
+
+}  // namespace prunenet

@@ -1,0 +1,164 @@
+// Short measurements.
+#include "cost/machine_speed.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/scratch_file.h"
+#include "base/system.h"
+#include "linalg/eigenvalues.h"
+#include "linalg/parallel.h"
+#include "linalg/product.h"
+#include "linalg/symv.h"
+
+namespace prunenet {
+namespace {
+
+// The shortest of some calls: what disturbs them only makes them longer.
+template <typename Call>
+double shortest_s(int times, const Call& call) {
+  double shortest = 0;
+  for (int i = 0; i < times; ++i) {
+    const Stopwatch watch;
+    call();
+    const double elapsed_s = watch.elapsed_s();
+    if (i == 0 || elapsed_s < shortest) shortest = elapsed_s;
+  }
+  return std::max(shortest, 1e-9);
+}
+
+// Of products of a panel of a thousand rows, as moments and the surgeon make them.
+template <typename Real>
+double product_flops_per_s() {
+  constexpr int64_t kOrder = 1024;
+  const Matrix<Real> a = Matrix<Real>::Constant(kOrder, kOrder, Real(0.5));
+  Matrix<Real> c(kOrder, kOrder);
+  const double elapsed_s = shortest_s(
+      5, [&] { product<Real>(Transpose::kYes, Transpose::kNo, 1, block_of(a), block_of(a), 0, block_of(c)); });
+  return 2.0 * kOrder * kOrder * kOrder / elapsed_s;
+}
+
+// The kernel that bounds tridiagonalisation, on a matrix of that order and on halves of it, as the columns that are
+// left shrink: from memory at first, from caches at the end. The bytes of a whole run over its time.
+template <typename Real>
+double symv_bytes_per_s(int64_t order) {
+  constexpr int64_t kRows = 64;
+  const Matrix<Real> a = Matrix<Real>::Constant(order, order, Real(0.5));
+  const Vector<Real> x = Vector<Real>::Constant(order, Real(0.5));
+  Vector<Real> dots(order);
+  const auto pass_s = [&](int64_t n) {
+    return shortest_s(n > 2048 ? 3 : 7, [&] {
+#pragma omp parallel num_threads(num_threads()) if (n > 512)
+      {
+        std::vector<Real> z(static_cast<size_t>(n));
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t first = 0; first < n; first += kRows)
+          kernel::symv_rows(a.data(), order, n, first, std::min(first + kRows, n), x.data(), dots.data(), z.data());
+      }
+    });
+  };
+  double elapsed_s = 0, bytes = 0;
+  for (int64_t n = order; n >= 1; n /= 2) {  // columns n / 2 .. n cost about as much as three quarters of n
+    const double columns = static_cast<double>(n - n / 2), middle = 0.75 * static_cast<double>(n);
+    const double of_middle = middle * middle / 2 * static_cast<double>(sizeof(Real));
+    elapsed_s += columns * pass_s(std::max<int64_t>(1, n * 3 / 4));
+    bytes += columns * of_middle;
+  }
+  return bytes / elapsed_s;
+}
+
+double rotations_per_s() {
+  constexpr int64_t kOrder = 384;
+  Matrix<float> a = Matrix<float>::Zero(kOrder, kOrder);
+  for (int64_t i = 0; i < kOrder; ++i) {
+    a(i, i) = static_cast<float>(1 + i % 7);
+    if (i + 1 < kOrder) a(i, i + 1) = 1.0F;
+  }
+  const double elapsed_s = shortest_s(2, [&] {
+    Matrix<float> copy = a;
+    symmetric_eigenvalues(copy);
+  });
+  return static_cast<double>(kOrder * kOrder) / elapsed_s;
+}
+
+double memory_bytes_per_s() {
+  std::vector<char> from(64u << 20, 1), to(64u << 20);
+  const double elapsed_s = shortest_s(2, [&] { std::copy(from.begin(), from.end(), to.begin()); });
+  return 2.0 * static_cast<double>(from.size()) / elapsed_s;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int value() const { return value_; }
+
+ private:
+  int value_;
+};
+
+constexpr double kAssumedDisk = 500e6;  // where it cannot be measured
+
+// Pieces from all over the mapping, so that what happens to be cached counts as much as it is.
+double read_bytes_per_s(std::span<const std::byte> stored) {
+  constexpr size_t kPieces = 24;
+  const size_t length = std::min<size_t>(stored.size() / kPieces, 4 << 20);
+  if (length == 0) return kAssumedDisk;
+  const Stopwatch watch;
+  double bytes = 0;
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kPieces && watch.elapsed_s() < 0.3; ++i) {
+    const auto piece = stored.subspan(stored.size() / kPieces * ((i * 7) % kPieces), length);
+    for (size_t at = 0; at + 8 <= piece.size(); at += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, piece.data() + at, 8);
+      sum += word;
+    }
+    bytes += static_cast<double>(length);
+  }
+  volatile uint64_t seen = sum;  // or nothing would be read
+  static_cast<void>(seen);
+  return bytes / std::max(watch.elapsed_s(), 1e-9);
+}
+
+// Into a nameless file of the same file system.
+double write_bytes_per_s(const std::filesystem::path& folder) {
+  const Descriptor out(::open(nearest_folder(folder).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (out.value() < 0) return kAssumedDisk;
+  const std::vector<char> block(8u << 20, 1);
+  const Stopwatch watch;
+  double bytes = 0;
+  for (int i = 0; i < 32 && watch.elapsed_s() < 0.3; ++i) {
+    const ssize_t count = ::write(out.value(), block.data(), block.size());
+    if (count <= 0) break;
+    bytes += static_cast<double>(count);
+  }
+  return bytes > 0 ? bytes / watch.elapsed_s() : kAssumedDisk;
+}
+
+}  // namespace
+
+void measure_machine(const Work& work, const MachineProbe& probe, Speeds& speeds) {
+  const auto measure = [&](WorkKind kind, const auto& rate) {
+    if (work[kind] > 0 && speeds[kind] == 0) speeds[kind] = rate();
+  };
+  measure(WorkKind::kProductF32, product_flops_per_s<float>);
+  measure(WorkKind::kProductF64, product_flops_per_s<double>);
+  const int64_t order = std::max<int64_t>(1, probe.symmetric_order);
+  measure(WorkKind::kSymvF32, [&] { return symv_bytes_per_s<float>(order); });
+  measure(WorkKind::kSymvF64, [&] { return symv_bytes_per_s<double>(order); });
+  measure(WorkKind::kRotations, rotations_per_s);
+  measure(WorkKind::kMemory, memory_bytes_per_s);
+  measure(WorkKind::kRead, [&] { return read_bytes_per_s(probe.stored); });
+  measure(WorkKind::kWrite, [&] { return write_bytes_per_s(probe.output_folder); });
+}
+
+}  // namespace prunenet

@@ -1,0 +1,99 @@
+// Counting the published policy. The formulas follow policy and spectrum: where those change, these do.
+#include "cost/policy_cost.h"
+
+#include <algorithm>
+
+namespace prunenet {
+namespace {
+
+// Eigenvalues of a symmetric matrix of order n: half of the tridiagonalisation is a matrix times a vector for each
+// column, the other half products; then rotations.
+void count_eigenvalues(Work& work, double n, bool f64) {
+  work[f64 ? WorkKind::kSymvF64 : WorkKind::kSymvF32] += n * n * n / 6 * (f64 ? 8 : 4);
+  work[f64 ? WorkKind::kProductF64 : WorkKind::kProductF32] += 2.0 / 3 * n * n * n;
+  work[WorkKind::kRotations] += n * n;
+}
+
+// The Gram matrix of the rows that stay: downdated by those that go, or made anew, whichever are fewer; of rows, where
+// they are fewer than columns.
+double gram_flops(double f, double d, double k) {
+  if (f <= d) return 0;
+  return k <= d ? k * k * d : std::min(k, f - k) * d * d;
+}
+
+}  // namespace
+
+RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
+  RunCost cost;
+  const double d = static_cast<double>(shape.hidden), number = task.f64 ? 8 : 4;
+  const WorkKind product = task.f64 ? WorkKind::kProductF64 : WorkKind::kProductF32;
+  Work whole, spectra, drawing, updating, after;
+  double units = 0, order = 0;
+  for (size_t l = 0; l < shape.layers.size(); ++l) {
+    const double f = static_cast<double>(shape.layers[l].width), k = static_cast<double>(task.kept[l]);
+    units = std::max(units, f);
+    order = std::max(order, std::min(f, d));
+    whole[product] += f * d * std::min(f, d);
+    count_eigenvalues(whole, std::min(f, d), task.f64);
+    Work one;
+    one[product] += gram_flops(f, d, k);
+    one[WorkKind::kMemory] += 3 * number * std::min(f, d) * std::min(f, d);
+    count_eigenvalues(one, std::min(k, d), task.f64);
+    spectra += task.episodes * one;
+    after += one;
+    // Widened, and read once for each of the two products; the policy's matrix likewise.
+    drawing[WorkKind::kMemory] += task.episodes * f * d * (2 + 4 * number);
+    updating[WorkKind::kMemory] += task.episodes * f * d * (2 + 5 * number);
+  }
+  const double layers = static_cast<double>(shape.layers.size());
+  updating[WorkKind::kMemory] += task.episodes * (layers * units * d * number * 7 + 2 * units * d * number);
+  const double view = std::min(shape.view_bytes, units * d * 4);
+  const double grams = 3 * number * order * order;
+  if (task.episodes > 0) {
+    const double held = number * (4.3 * units * d) + grams + view;
+    cost.phases.push_back({"spectra of whole layers", whole, held});
+    cost.phases.push_back({"drawing", drawing, held});
+    cost.phases.push_back({"spectra of draws", spectra, held});
+    cost.phases.push_back({"updating the policy", updating, held});
+  } else {
+    Work scoring;
+    scoring[WorkKind::kMemory] = layers * units * d * (2 + 4 * number);
+    cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
+    if (task.spectra_after) after += whole;
+  }
+  if (task.spectra_after) cost.phases.push_back({"spectra of the choice", after, number * units * d + grams + view});
+  cost.disk_bytes = layers * number * order * order;
+  return cost;
+}
+
+Phase cost_of_scoring(const ModelShape& shape, double matrices) {
+  Phase phase;
+  phase.name = "scoring";
+  const double d = static_cast<double>(shape.hidden);
+  const double number = shape.stored_bytes / std::max(1.0, shape.params);
+  for (const LayerShape& layer : shape.layers) {
+    phase.work[WorkKind::kRead] += matrices * number * static_cast<double>(layer.width) * d;
+    phase.work[WorkKind::kMemory] += matrices * static_cast<double>(layer.width) * d * (4 * 3);
+  }
+  phase.peak_bytes = matrices > 0 ? 4 * d * static_cast<double>(shape.widest()) : 0;
+  return phase;
+}
+
+Phase cost_of_writing(const ModelShape& shape, double bytes, double passes) {
+  Phase phase;
+  phase.name = "writing";
+  phase.work[WorkKind::kRead] = shape.stored_bytes + (passes - 1) * bytes;
+  phase.work[WorkKind::kWrite] = passes * bytes;
+  phase.peak_bytes = 40e6;
+  return phase;
+}
+
+Phase cost_of_starting() {
+  Phase phase;
+  phase.name = "starting";
+  phase.work[WorkKind::kFixed] = 0.02;
+  phase.peak_bytes = 0;
+  return phase;
+}
+
+}  // namespace prunenet

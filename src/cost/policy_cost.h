@@ -1,0 +1,30 @@
+// What the published policy has to do (training it, and choosing by it), what scoring by the weights alone does, and
+// what writing the result takes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cost/shape.h"
+#include "cost/work.h"
+
+namespace prunenet {
+
+struct PolicyTask {
+  std::vector<int64_t> kept;  // neurons of each layer
+  double episodes = 20;       // 0: a policy that is trained already
+  bool f64 = false;
+  bool spectra_after = true;  // those of the chosen rows, for the artefact
+};
+RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task);
+
+/// `matrices`: of each layer, that are looked at (0: random choice).
+Phase cost_of_scoring(const ModelShape& shape, double matrices);
+
+/// Reading the source and writing `bytes`; `passes` is 2 where a folder stands between source and a GGUF file.
+Phase cost_of_writing(const ModelShape& shape, double bytes, double passes);
+
+/// Seconds that a process takes before anything, and bytes that it holds whatever it does.
+Phase cost_of_starting();
+
+}  // namespace prunenet

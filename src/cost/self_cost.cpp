@@ -1,0 +1,355 @@
+// Counting a run of self-calibrated pruning. The formulas follow calibrate, runtime and surgeon: where those change,
+// these do.
+#include "cost/self_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cost/engine_speed.h"
+#include "surgeon/damping.h"
+
+namespace prunenet {
+
+double moment_flops(double inputs, double outputs, double tokens, bool targets) {
+  return inputs * inputs * tokens + (targets ? 2 * outputs * inputs * tokens : 0);
+}
+
+double elimination_flops(double inputs, double outputs, double removed, bool weighted) {
+  return inputs * inputs * inputs + outputs * inputs * inputs + (weighted ? 2 * outputs * outputs * inputs : 0) +
+         3 * inputs * inputs * removed;
+}
+
+double refit_flops(double inputs, double outputs, double kept, bool target) {
+  return kept * kept * kept / 3 + 2 * outputs * kept * kept +
+         (target ? 2 * outputs * kept * kept : outputs * inputs * inputs + 2 * outputs * kept * (inputs - kept));
+}
+
+NeuronRefitFlops neuron_refit_flops(double kept, double outputs, double tokens, bool gated, double steps,
+                                    double iterations) {
+  const double k = kept, d = outputs, up = gated ? 2 : 1;
+  const double inner = 2 * up * d * k, errors = inner + 2 * d * k, metric = 2 * d * d;
+  const double gradient = metric + 2 * d * k * (1 + up + 1);  // weighed errors, back, and a matrix each
+  const double moved = 2 * d * k * (up + 2);
+  const double moments = 2 * d * d + 2 * k * k;
+  const double preconditioner = 2 * k * d * (up * d + k + d);
+  const double step =
+      inner + moments + (2 * d * k + metric) + gradient + iterations * (moved + gradient) + errors + metric;
+  NeuronRefitFlops flops;
+  flops.f32 =
+      tokens * (steps * step + 3 * errors + 2 * metric) + steps * ((iterations + 1) * preconditioner + 2 * d * d * k);
+  flops.f64 = d * d * d + steps * (d * d * d + k * k * k);
+  return flops;
+}
+
+double sampling_batch(double cache_bytes_per_id, double tokens) {
+  constexpr double kCacheBytes = 4.0 * (1 << 30);
+  return std::floor(std::clamp(kCacheBytes / std::max(1.0, cache_bytes_per_id * tokens), 1.0, 1024.0));
+}
+
+namespace {
+
+constexpr double kKeptInputBytes = 1 << 30;  // of a walk
+constexpr double kNeuronRefitBytes = 2.0 * (1 << 30);
+constexpr double kCurveShare = 0.6;  // of the width, on average, at the points of a curve
+
+class SelfCounter {
+ public:
+  SelfCounter(const ModelShape& shape, const SelfTask& task)
+      : shape_(shape), task_(task), d_(static_cast<double>(shape.hidden)), layers_(shape.layers.size()) {
+    tokens_ = task.source == SelfTask::Source::kGaussian ? task.gaussian_tokens : task.sequences * task.length;
+    if (!task.runs) return;
+    resident_ = task.stream ? task.number_bytes * 2 * largest_layer_params() : task.converted_bytes;
+  }
+
+  RunCost count() {
+    if (task_.runs) load();
+    if (task_.source == SelfTask::Source::kOwnText) sample("own text", task_.sequences, task_.length, task_.capacity);
+    if (task_.runs && task_.loss_tokens > 0) weigh_by_loss();
+    if (task_.dropped_layers > 0) choose_layers();
+    if (task_.adaptive) measure_curves();
+    walk();
+    if (task_.runs && task_.check_sequences > 0) check();
+    return std::move(cost_);
+  }
+
+ private:
+  double largest_layer_params() const {
+    double most = 0;
+    for (const LayerShape& layer : shape_.layers) most = std::max(most, layer.params(shape_.hidden));
+    return most;
+  }
+
+  void add(std::string name, Work work, double bytes) {
+    cost_.phases.push_back({std::move(name), work, bytes + resident_});
+  }
+
+  // Every pass of a streaming engine makes its weights ready anew.
+  void stream_layers(Work& work, double passes = 1) const {
+    if (task_.stream) work[WorkKind::kLoad] += passes * task_.number_bytes * shape_.layer_params();
+  }
+
+  double forward(double length) const { return forward_flops_per_token(shape_, layers_, length); }
+
+  void load() {
+    Work work;
+    if (!task_.stream) work[WorkKind::kLoad] = task_.number_bytes * (shape_.layer_params() + shape_.head_params());
+    add("loading the model", work, 0);
+  }
+
+  void sample(const char* name, double sequences, double length, double capacity) {
+    Work work;
+    count_sampling(work, sequences, length, capacity);
+    const double batch = std::min(sequences, task_.batch);
+    double cache = 0;
+    for (const LayerShape& layer : shape_.layers) cache += 2 * static_cast<double>(layer.kv_width) * task_.number_bytes;
+    add(name, work,
+        batch * (cache * capacity + 3 * 4 * static_cast<double>(shape_.vocab) +
+                 4 * 4 * (d_ + static_cast<double>(shape_.widest()))));
+  }
+
+  void count_sampling(Work& work, double sequences, double length, double capacity) const {
+    const double drawn = sequences * (length - 1);
+    work[WorkKind::kDecode] += drawn * 2 * (shape_.layer_params() + shape_.head_params());
+    work[WorkKind::kDraw] += drawn * static_cast<double>(shape_.vocab);
+    for (const LayerShape& layer : shape_.layers)
+      work[WorkKind::kCache] += drawn * length / 2 * 2 * static_cast<double>(layer.kv_width) * task_.number_bytes;
+    stream_layers(work, std::ceil(sequences / task_.batch) * capacity);
+  }
+
+  void weigh_by_loss() {
+    Work work;
+    const double felt = std::min(tokens_, task_.loss_tokens);
+    const double layers = static_cast<double>(layers_);
+    work[WorkKind::kBackward] = felt * backward_flops_per_token(shape_, task_.length);
+    work[WorkKind::kMemory] = layers * 2 * d_ * d_ * 4 * 6;
+    stream_layers(work, 2);
+    cost_.disk_bytes += layers * 2 * d_ * d_ * 4;
+    const double f = static_cast<double>(shape_.widest());
+    const double of_thread = task_.length * 4 * (12 * f + 16 * d_ + 4 * static_cast<double>(shape_.vocab));
+    add("what the loss feels", work, felt * 4 * d_ * (layers + 4) + task_.threads * of_thread + 3 * 4 * d_ * d_);
+  }
+
+  void count_kl(Work& work, double tokens) const {
+    work[WorkKind::kForward] += tokens * 4 * shape_.head_params();
+    work[WorkKind::kDivergence] += tokens * static_cast<double>(shape_.vocab);
+  }
+
+  // Memory of a probe: the states before every layer, and logits.
+  double probe_bytes() const {
+    return task_.probe_tokens * 4 * (d_ * static_cast<double>(layers_ + 2) + 2 * static_cast<double>(shape_.vocab));
+  }
+
+  void choose_layers() {
+    Work work;
+    const double layers = static_cast<double>(layers_), gone = static_cast<double>(task_.dropped_layers);
+    const double trials = gone * layers - gone * (gone - 1) / 2;
+    work[WorkKind::kForward] = task_.probe_tokens * forward(task_.length) * (1 + trials * 0.6);
+    for (double i = 0; i < trials; ++i) count_kl(work, task_.probe_tokens);
+    stream_layers(work, 1 + trials * 0.6);
+    add("which layers can go", work, probe_bytes());
+  }
+
+  WorkKind surgeon_kind(double width) const {
+    return width <= static_cast<double>(kF64UpToWidth) ? WorkKind::kProductF64 : WorkKind::kProductF32;
+  }
+
+  // Moments of an FFN, wherever they come from; 0 flops where they are read.
+  void count_ffn_moments(Work& work, const LayerShape& layer, bool targets) const {
+    const double f = static_cast<double>(layer.width);
+    if (task_.source == SelfTask::Source::kStored && !task_.follows) {
+      work[WorkKind::kRead] += 2 * f * f;
+      return;
+    }
+    work[WorkKind::kProductF32] += moment_flops(f, d_, tokens_, targets);
+    work[WorkKind::kMemory] += tokens_ * 4 * 3 * f + 4 * 4 * f * f;
+    if (task_.source == SelfTask::Source::kGaussian)
+      work[WorkKind::kProductF32] += tokens_ * 2 * layer.up_params(shape_.hidden);
+  }
+
+  void measure_curves() {
+    Work work;
+    for (size_t l = 0; l < layers_; ++l) {
+      const LayerShape& layer = shape_.layers[l];
+      const double f = static_cast<double>(layer.width), k = kCurveShare * f;
+      count_ffn_moments(work, layer, false);
+      work[surgeon_kind(f)] += elimination_flops(f, d_, f, task_.loss_tokens > 0);
+      for (int64_t point = 0; point < task_.curve_points; ++point) {
+        work[surgeon_kind(f)] += refit_flops(f, d_, k, false);
+        const double behind = static_cast<double>(layers_ - l) / static_cast<double>(layers_);
+        work[WorkKind::kForward] += task_.probe_tokens * forward(task_.length) * behind;
+        count_kl(work, task_.probe_tokens);
+        stream_layers(work, behind);
+      }
+    }
+    if (task_.runs) work[WorkKind::kForward] += tokens_ * forward(task_.length);
+    add("how much each layer can lose", work, surgeon_bytes() + walk_bytes() + (task_.runs ? probe_bytes() : 0));
+  }
+
+  // Streams of a walk, and a site's inputs where they are kept.
+  double walk_bytes() const {
+    if (!task_.runs) return 0;
+    const double inner = static_cast<double>(std::max(shape_.widest(), shape_.widest_attention()));
+    const double inputs = 4 * tokens_ * inner;
+    const double kept = inputs <= kKeptInputBytes ? inputs : 0;
+    const double chunk = 2048 * 4 * (5 * inner + 6 * d_);
+    return 7 * 4 * tokens_ * d_ + kept + chunk;
+  }
+
+  double surgeon_bytes() const {
+    const double f = static_cast<double>(shape_.widest());
+    const double real = surgeon_kind(f) == WorkKind::kProductF64 ? 8 : 4;
+    const double moments = 4 * f * f + (task_.follows ? 4 * d_ * f : 0);
+    double k = 0;
+    for (int64_t kept : task_.kept) k = std::max(k, static_cast<double>(kept));
+    const double eliminating = real * (2 * f * f + 3 * 128 * f) + 4 * d_ * f + 4 * d_ * d_ + real * d_ * f;
+    const double refitting = real * (f * f + k * k + d_ * f + 3 * d_ * k) + 4 * d_ * (f + k);
+    return moments + std::max(eliminating, refitting);
+  }
+
+  double neuron_refit_bytes() const {
+    if (task_.neuron_steps == 0 || !task_.runs) return 0;
+    double k = 0;
+    for (int64_t kept : task_.kept) k = std::max(k, static_cast<double>(kept));
+    const double text = std::min(kNeuronRefitBytes, tokens_ * 4 * (2 * d_ + 3 * k));
+    return text + 2 * tokens_ * 4 * d_ + 15 * 4 * k * d_ + 2 * 8 * k * k;
+  }
+
+  void walk() {
+    Work measuring, choosing, refitting, neurons, applying;
+    bool diverged = false;
+    // Layers are alike: those that go are taken to be spread evenly, and cost their dense pass.
+    const double share =
+        1 - static_cast<double>(task_.dropped_layers) / static_cast<double>(std::max<size_t>(1, layers_));
+    for (size_t l = 0; l < layers_; ++l) {
+      Work m, c, r, n, a;
+      count_layer(l, diverged, m, c, r, n, a);
+      measuring += share * m;
+      choosing += share * c;
+      refitting += share * r;
+      neurons += share * n;
+      applying += share * a;
+    }
+    if (task_.follows) {
+      Work last;
+      count_kl(last, tokens_);
+      applying += last;
+    }
+    const double held = walk_bytes();
+    add("measuring", measuring, held + 4 * static_cast<double>(shape_.widest() * shape_.widest()));
+    add("choosing", choosing, held + surgeon_bytes());
+    if (task_.refits) add("refitting", refitting, held + surgeon_bytes());
+    if (task_.neuron_steps > 0 && task_.runs) {
+      add("refitting neurons", neurons,
+          held + 4 * static_cast<double>(shape_.widest()) * (static_cast<double>(shape_.widest()) + d_) +
+              neuron_refit_bytes());
+    }
+    if (task_.follows) add("applying", applying, held);
+    count_disk();
+  }
+
+  void count_layer(size_t l, bool& diverged, Work& measuring, Work& choosing, Work& refitting, Work& neurons,
+                   Work& applying) const {
+    const LayerShape& layer = shape_.layers[l];
+    const double f = static_cast<double>(layer.width), k = static_cast<double>(task_.kept[l]);
+    const double a = static_cast<double>(layer.attention_width);
+    const double o = 2 * layer.output_params(shape_.hidden), up = 2 * layer.up_params(shape_.hidden),
+                 down = 2 * layer.down_params(shape_.hidden);
+    const double attention = 2 * layer.attention_params(shape_.hidden) + 2 * task_.length * a;
+    const bool text = task_.runs && (task_.follows || task_.source == SelfTask::Source::kOwnText ||
+                                     task_.source == SelfTask::Source::kOtherText);
+    const bool keeps = 4 * tokens_ * std::max(f, a) <= kKeptInputBytes;
+    const double again = keeps ? 1 : 2;  // inputs that are not kept are computed for measuring and for applying
+    if (text) {
+      measuring[WorkKind::kForward] += tokens_ * (attention + up + down);  // the dense model's
+      stream_layers_once(measuring, layer);
+    }
+    // Attention: cut, or repaired.
+    const double kept_a = task_.kept_kv_share.empty() ? a : static_cast<double>(task_.kept_kv_share[l]);
+    const bool cuts_heads = kept_a < a;
+    if (layer.has_attention && (cuts_heads || (task_.refits && diverged && task_.follows && task_.refits_attention))) {
+      measuring[WorkKind::kProductF32] += moment_flops(a, d_, tokens_, task_.follows);
+      measuring[WorkKind::kMemory] += tokens_ * 4 * 3 * (a + d_);
+      if (task_.follows) measuring[WorkKind::kForward] += tokens_ * (o + (diverged ? attention - o : 0));
+      if (cuts_heads) choosing[surgeon_kind(a)] += elimination_flops(a, d_, a - kept_a, task_.loss_tokens > 0);
+      if (task_.refits) refitting[surgeon_kind(a)] += refit_flops(a, d_, kept_a, task_.follows);
+      if (task_.follows) applying[WorkKind::kForward] += tokens_ * (o * kept_a / a + (again - 1) * (attention - o));
+      diverged = true;
+    } else if (text && diverged) {
+      applying[WorkKind::kForward] += tokens_ * attention;
+    }
+    if (k >= f && !(task_.refits && diverged && task_.follows)) return;
+    count_ffn_moments(measuring, layer, task_.follows);
+    if (task_.follows) measuring[WorkKind::kForward] += tokens_ * (up + down);
+    if (k < f) choosing[surgeon_kind(f)] += elimination_flops(f, d_, f - k, task_.loss_tokens > 0);
+    if (k < f) choosing[WorkKind::kMemory] += (f - k) * 8 * f * 4;
+    refitting[surgeon_kind(f)] += refit_flops(f, d_, k, task_.follows);
+    refitting[WorkKind::kMemory] += 20 * d_ * f;
+    if (task_.neuron_steps > 0 && task_.runs) count_neurons(layer, k, neurons, up, down, again);
+    if (task_.follows)
+      applying[WorkKind::kForward] +=
+          tokens_ * (down * k / f + (task_.neuron_steps > 0 ? up * k / f : (again - 1) * up));
+    diverged = true;
+  }
+
+  void count_neurons(const LayerShape& layer, double k, Work& work, double up, double down, double again) const {
+    const double room = kNeuronRefitBytes / (4 * (2 * d_ + 3 * k));
+    const double tokens = std::min(tokens_, room), steps = static_cast<double>(task_.neuron_steps),
+                 iterations = static_cast<double>(task_.neuron_iterations);
+    const NeuronRefitFlops flops = neuron_refit_flops(k, d_, tokens, layer.gated, steps, iterations);
+    work[WorkKind::kProductF32] += flops.f32;
+    work[WorkKind::kProductF64] += flops.f64;
+    work[WorkKind::kForward] += tokens * (down + (again - 1) * up);
+    // What stands between the products, an iteration: sums, products element by element, on [N, K] and [N, D].
+    work[WorkKind::kMemory] += steps * (iterations + 2) * (tokens * 4 * (14 * k + 8 * d_) + 30 * 4 * k * d_);
+  }
+
+  void stream_layers_once(Work& work, const LayerShape& layer) const {
+    if (task_.stream) work[WorkKind::kLoad] += task_.number_bytes * layer.params(shape_.hidden);
+  }
+
+  // Refitted matrices wait in the scratch file.
+  void count_disk() {
+    if (!task_.refits) return;
+    for (size_t l = 0; l < layers_; ++l) {
+      const LayerShape& layer = shape_.layers[l];
+      const double stays = static_cast<double>(task_.kept[l]) / static_cast<double>(layer.width);
+      const double bytes = shape_.stored_bytes / std::max(1.0, shape_.params);
+      cost_.disk_bytes += bytes * stays * layer.down_params(shape_.hidden);
+      if (task_.neuron_steps > 0 && task_.runs) cost_.disk_bytes += bytes * stays * layer.up_params(shape_.hidden);
+      if (task_.refits_attention && task_.follows) cost_.disk_bytes += bytes * layer.output_params(shape_.hidden);
+    }
+  }
+
+  void check() {
+    Work work;
+    count_sampling(work, task_.check_sequences, task_.check_length, task_.check_length);
+    const double tokens = task_.check_sequences * task_.check_length;
+    work[WorkKind::kForward] += tokens * 1.9 * forward(task_.check_length);
+    count_kl(work, tokens);
+    stream_layers(work, 1);
+    add("checking the result", work,
+        7 * 4 * tokens * d_ + 3 * 8 * static_cast<double>(1 << 25) + 4 * 4 * d_ * static_cast<double>(shape_.widest()));
+    if (!task_.measures_layers) return;
+    Work each;
+    const double layers = static_cast<double>(layers_);
+    each[WorkKind::kForward] = task_.probe_tokens * forward(task_.check_length) * (1 + (layers + 1) / 2);
+    for (size_t l = 0; l < layers_; ++l) count_kl(each, task_.probe_tokens);
+    stream_layers(each, 1 + (layers + 1) / 2);
+    add("what each layer costs", each, probe_bytes());
+  }
+
+  const ModelShape& shape_;
+  const SelfTask& task_;
+  double d_;
+  size_t layers_;
+  double tokens_ = 0, resident_ = 0;
+  RunCost cost_;
+};
+
+}  // namespace
+
+RunCost cost_of_self(const ModelShape& shape, const SelfTask& task) {
+  return SelfCounter(shape, task).count();
+}
+
+}  // namespace prunenet

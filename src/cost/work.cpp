@@ -1,0 +1,57 @@
+// Sums of work.
+#include "cost/work.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace prunenet {
+
+const char* work_kind_name(WorkKind kind) {
+  static constexpr std::array<const char*, kWorkKinds> kNames{
+      "product_f32", "product_f64", "forward",  "backward",  "decode", "cache", "draw",  "divergence",
+      "load",        "symv_f32",    "symv_f64", "rotations", "memory", "read",  "write", "fixed_s"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+bool is_product(WorkKind kind) {
+  return kind <= WorkKind::kDecode;
+}
+
+Work& Work::operator+=(const Work& other) {
+  for (size_t i = 0; i < kWorkKinds; ++i) amounts_[i] += other.amounts_[i];
+  return *this;
+}
+
+double Work::flops() const {
+  double sum = 0;
+  for (size_t i = 0; i < kWorkKinds; ++i) {
+    if (is_product(static_cast<WorkKind>(i))) sum += amounts_[i];
+  }
+  return sum;
+}
+
+double seconds_of(const Work& work, const Speeds& speeds) {
+  double sum = 0;
+  for (size_t i = 0; i < kWorkKinds; ++i) {
+    const auto kind = static_cast<WorkKind>(i);
+    if (work[kind] == 0) continue;
+    PRUNENET_CHECK(speeds[kind] > 0);
+    sum += work[kind] / speeds[kind];
+  }
+  return sum;
+}
+
+double RunCost::peak_bytes() const {
+  double peak = 0;
+  for (const Phase& phase : phases) peak = std::max(peak, phase.peak_bytes);
+  return peak;
+}
+
+Work RunCost::work() const {
+  Work sum;
+  for (const Phase& phase : phases) sum += phase.work;
+  return sum;
+}
+
+}  // namespace prunenet

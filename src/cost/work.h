@@ -1,0 +1,85 @@
+// Work as counts, and machines as rates: what a phase of a run has to do, how fast each kind of it goes here, and so
+// how long it will take. Everything that the room predicts is a sum of these.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace prunenet {
+
+/// Each kind has a unit, and a rate in units a second.
+enum class WorkKind : size_t {
+  kProductF32,  // flops of matrix products of linear algebra, in f32 and in f64
+  kProductF64,
+  kForward,     // flops of the model's products for many tokens at once, in the engine's type
+  kBackward,    // flops of a pass with gradients: forward, again, and back
+  kDecode,      // flops of the model's products for one more token of every sequence of a batch
+  kCache,       // bytes of keys and values that such a token looks at
+  kDraw,        // logits from which tokens are drawn
+  kDivergence,  // logits of two models that are compared
+  kLoad,        // bytes of weights, in the engine's type, made ready to compute with
+  kSymvF32,     // bytes of a symmetric matrix, read once for each column that is made tridiagonal
+  kSymvF64,
+  kRotations,  // squares of the order: the eigenvalues of a tridiagonal matrix
+  kMemory,     // bytes read or written in memory
+  kRead,       // bytes from disk
+  kWrite,      // bytes to the disk of the output
+  kFixed,      // seconds, whatever the machine is doing
+};
+inline constexpr size_t kWorkKinds = static_cast<size_t>(WorkKind::kFixed) + 1;
+
+/// The name of a kind in JSON: "product_f32".
+const char* work_kind_name(WorkKind kind);
+/// The kind counts floating-point operations of matrix products.
+bool is_product(WorkKind kind);
+
+class Work {
+ public:
+  double& operator[](WorkKind kind) { return amounts_[static_cast<size_t>(kind)]; }
+  double operator[](WorkKind kind) const { return amounts_[static_cast<size_t>(kind)]; }
+  Work& operator+=(const Work& other);
+  friend Work operator*(double times, Work work) {
+    for (double& amount : work.amounts_) amount *= times;
+    return work;
+  }
+  /// Floating-point operations of all matrix products.
+  double flops() const;
+
+ private:
+  std::array<double, kWorkKinds> amounts_{};
+};
+
+/// Units a second of each kind; 0 where it was not measured. kFixed is 1.
+class Speeds {
+ public:
+  Speeds() { rates_.back() = 1; }
+  double& operator[](WorkKind kind) { return rates_[static_cast<size_t>(kind)]; }
+  double operator[](WorkKind kind) const { return rates_[static_cast<size_t>(kind)]; }
+
+ private:
+  std::array<double, kWorkKinds> rates_{};
+};
+
+/// One kind after the other. Work of a kind whose rate is 0 is the caller's bug.
+double seconds_of(const Work& work, const Speeds& speeds);
+
+/// A part of a run.
+struct Phase {
+  std::string name;
+  Work work;
+  double peak_bytes = 0;  // anonymous memory while it lasts: not what is mapped from files
+};
+
+/// A whole run.
+struct RunCost {
+  std::vector<Phase> phases;
+  double disk_bytes = 0;  // on the disk of the output at once: the output itself, what waits beside it, scratch
+
+  double peak_bytes() const;  // of the phase that takes most
+  Work work() const;
+  double seconds(const Speeds& speeds) const { return seconds_of(work(), speeds); }
+};
+
+}  // namespace prunenet
