@@ -29,4 +29,9 @@ std::unique_ptr<Engine> load_engine(const Checkpoint& checkpoint, const ModelDes
   return std::unique_ptr<Engine>(open(checkpoint, model, options));
 }
 
+std::unique_ptr<Accelerator> load_accelerator(const AcceleratorOptions& options) {
+  const auto open = runtime_module().function<RuntimeAccelerateFunction>(kRuntimeAccelerateSymbol);
+  return std::unique_ptr<Accelerator>(open(options));
+}
+
 }  // namespace prunenet

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/accelerator.h"
 #include "engine/engine.h"
 
 namespace prunenet {
@@ -22,10 +23,16 @@ std::string runtime_about();
 std::unique_ptr<Engine> load_engine(const Checkpoint& checkpoint, const ModelDescription& model,
                                     const EngineOptions& options);
 
+/// The device of the options, ready to compute. Throws what require_runtime throws; kUnsupported for a device that is not
+/// there.
+std::unique_ptr<Accelerator> load_accelerator(const AcceleratorOptions& options);
+
 /// What the runtime module exports beside its tag.
 using RuntimeAboutFunction = const char* (*)();
 using RuntimeOpenFunction = Engine* (*)(const Checkpoint&, const ModelDescription&, const EngineOptions&);
+using RuntimeAccelerateFunction = Accelerator* (*)(const AcceleratorOptions&);
 inline constexpr const char* kRuntimeAboutSymbol = "prunenet_runtime_about";
 inline constexpr const char* kRuntimeOpenSymbol = "prunenet_runtime_open";
+inline constexpr const char* kRuntimeAccelerateSymbol = "prunenet_runtime_accelerate";
 
 }  // namespace prunenet

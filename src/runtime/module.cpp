@@ -4,6 +4,7 @@
 #include "base/module.h"
 #include "engine/load.h"
 #include "runtime/guard.h"
+#include "runtime/torch_accelerator.h"
 #include "runtime/torch_engine.h"
 
 #define PRUNENET_EXPORT extern "C" __attribute__((visibility("default")))
@@ -21,4 +22,8 @@ PRUNENET_EXPORT prunenet::Engine* prunenet_runtime_open(const prunenet::Checkpoi
                                                         const prunenet::EngineOptions& options) {
   return prunenet::guarded(checkpoint.folder().string(),
                            [&] { return new prunenet::TorchEngine(checkpoint, model, options); });
+}
+
+PRUNENET_EXPORT prunenet::Accelerator* prunenet_runtime_accelerate(const prunenet::AcceleratorOptions& options) {
+  return prunenet::guarded("--device " + options.device, [&] { return new prunenet::TorchAccelerator(options); });
 }

@@ -62,14 +62,18 @@ void keep_memory() {
 const TransformerDescription& prepared(const TransformerDescription& description, const Checkpoint& checkpoint,
                                        const EngineOptions& options) {
   require_memory(checkpoint, description, options);
-  keep_memory();
-  const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  at::set_num_threads(options.threads > 0 ? options.threads : processors);
-  set_num_threads(options.threads);  // of this module's linear algebra: moments
+  prepare_torch(options.threads);
   return description;
 }
 
 }  // namespace
+
+void prepare_torch(int threads) {
+  keep_memory();
+  const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  at::set_num_threads(threads > 0 ? threads : processors);
+  set_num_threads(threads);  // of this module's linear algebra: moments
+}
 
 at::Device torch_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;

@@ -45,6 +45,9 @@ class TorchEngine final : public Engine {
 /// Throws kUnsupported where torch has no such device.
 at::Device torch_device(const std::string& name);
 
+/// Threads (0: all processors) of torch and of this module's linear algebra, and memory that is kept for the next layer.
+void prepare_torch(int threads);
+
 /// Throws kNonFinite, naming the model, when a logit is NaN or infinite.
 void require_finite_logits(const at::Tensor& logits, const std::string& where);
 

@@ -1,0 +1,248 @@
+// Training on a device. The formulas are those of policy/network.cpp, policy/update.cpp and spectrum/spectrum.cpp.
+#include "runtime/device_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "runtime/device_matrix.h"
+
+namespace prunenet {
+namespace {
+
+// As safe_scale of spectrum/spectrum.cpp: squares stay in range, and a power of two rounds nothing.
+template <typename Real>
+double safe_scale(const at::Tensor& w) {
+  const double largest = at::amax(at::abs(w)).item<double>();
+  if (!std::isfinite(largest)) fail(ErrorCode::kNonFinite, "policy", "the weights of a layer hold NaN or infinity");
+  if (largest == 0 || (largest > 1e-6 && largest < 1e6)) return 1;
+  int exponent = 0;
+  std::frexp(largest, &exponent);
+  constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;
+  return std::ldexp(1.0, std::clamp(-exponent, -kMost, kMost));
+}
+
+// Square roots of a Gram matrix's eigenvalues; rounding may leave the smallest a little below zero.
+std::vector<double> roots_of_eigenvalues(const at::Tensor& gram, double scale) {
+  std::vector<double> values = to_host_numbers(at::linalg_eigvalsh(gram));
+  std::reverse(values.begin(), values.end());
+  for (double& value : values) value = std::sqrt(std::max(0.0, value)) / scale;
+  return values;
+}
+
+at::Tensor gram_of(const at::Tensor& w) {
+  return w.size(0) > w.size(1) ? at::mm(w.t(), w) : at::mm(w, w.t());
+}
+
+std::vector<int64_t> complement(std::span<const int64_t> kept, int64_t count) {
+  std::vector<int64_t> removed;
+  size_t next = 0;
+  for (int64_t row = 0; row < count; ++row) {
+    if (next < kept.size() && kept[next] == row) {
+      ++next;
+    } else {
+      removed.push_back(row);
+    }
+  }
+  return removed;
+}
+
+template <typename Real>
+at::Tensor vector_on(const Vector<Real>& values, Place place) {
+  return on_device(Matrix<Real>(values.transpose()), place).view({-1});
+}
+
+Vector<float> to_host_vector(const at::Tensor& tensor) {
+  const at::Tensor plain = tensor.to(at::kFloat).cpu().contiguous();
+  return Eigen::Map<const Vector<float>>(plain.data_ptr<float>(), plain.numel());
+}
+
+constexpr const char* kSteps = "steps";
+
+}  // namespace
+
+template <typename Real>
+DeviceBackend<Real>::DeviceBackend(at::Device device, LayerSource<Real>& source, const PolicyNetwork<Real>& initial,
+                                   AdamWOptions adamw, SpectrumRoute route, int64_t resident_bytes)
+    : place_{device, kType}, source_(source), adamw_(adamw), route_(route), free_bytes_(resident_bytes) {
+  PRUNENET_CHECK(initial.width() == source.cols() && resident_bytes >= 0);
+  const at::NoGradGuard no_grad;
+  network_ = {on_device(initial.p, place_), vector_on(initial.b, place_), vector_on(initial.q, place_)};
+  for (Parameters* moment : {&first_, &second_}) {
+    *moment = {at::zeros_like(network_.p), at::zeros_like(network_.b), at::zeros_like(network_.q)};
+  }
+}
+
+template <typename Real>
+typename DeviceBackend<Real>::Layer& DeviceBackend<Real>::at_hand(int64_t index) {
+  const auto found = resident_.find(index);
+  if (found != resident_.end()) return found->second;
+  if (passing_index_ == index) return passing_;
+  passing_ = Layer();  // before the next one comes
+  passing_index_ = -1;
+  Layer layer;
+  {
+    const Matrix<Real> w = source_.load(index);
+    PRUNENET_CHECK(w.cols() == network_.p.size(1) && w.rows() <= network_.p.size(0));
+    layer.w = on_device(w, place_);
+  }
+  layer.scale = safe_scale<Real>(layer.w);
+  const int64_t smaller = std::min(layer.w.size(0), layer.w.size(1));
+  const int64_t gram_numbers = route_ == SpectrumRoute::kDirect ? 0 : smaller * smaller;
+  const int64_t bytes = (layer.w.numel() + gram_numbers) * static_cast<int64_t>(sizeof(Real));
+  if (bytes <= free_bytes_) {
+    free_bytes_ -= bytes;
+    return resident_[index] = std::move(layer);
+  }
+  passing_ = std::move(layer);
+  passing_index_ = index;
+  return passing_;
+}
+
+template <typename Real>
+typename DeviceBackend<Real>::Layer& DeviceBackend<Real>::with_gram(int64_t index) {
+  Layer& layer = at_hand(index);
+  if (!layer.gram.defined()) layer.gram = gram_of(layer.scale == 1 ? layer.w : layer.w * layer.scale);
+  return layer;
+}
+
+template <typename Real>
+at::Tensor DeviceBackend<Real>::scaled_rows(const Layer& layer, const at::Tensor& index) const {
+  const at::Tensor some = layer.w.index_select(0, index);
+  return layer.scale == 1 ? some : some * layer.scale;
+}
+
+template <typename Real>
+std::vector<double> DeviceBackend<Real>::whole_values(int64_t index) {
+  if (route_ == SpectrumRoute::kDirect) return to_host_numbers(at::linalg_svdvals(at_hand(index).w));
+  const Layer& layer = with_gram(index);
+  return roots_of_eigenvalues(layer.gram, layer.scale);
+}
+
+template <typename Real>
+std::vector<double> DeviceBackend<Real>::kept_values(int64_t index, std::span<const int64_t> kept) {
+  const at::Tensor which = on_device(kept, place_.device);
+  if (route_ == SpectrumRoute::kDirect) {
+    return to_host_numbers(at::linalg_svdvals(at_hand(index).w.index_select(0, which)));
+  }
+  const Layer& layer = with_gram(index);
+  const int64_t rows = layer.w.size(0), cols = layer.w.size(1), count = which.size(0);
+  if (rows <= cols) {  // the Gram matrix of rows: the choice is a part of it
+    return roots_of_eigenvalues(layer.gram.index_select(0, which).index_select(1, which), layer.scale);
+  }
+  if (2 * count > rows && count > cols) {
+    // What went leaves its rounding errors behind: where it held most of the weight, what is left is formed anew.
+    const at::Tensor removed = scaled_rows(layer, on_device(complement(kept, rows), place_.device));
+    const double all_weight = at::sum(layer.gram.diagonal(), at::kDouble).template item<double>();
+    if (inner_product_of(removed, removed) <= 0.75 * all_weight) {
+      return roots_of_eigenvalues(at::addmm(layer.gram, removed.t(), removed, 1, -1), layer.scale);
+    }
+  }
+  return roots_of_eigenvalues(gram_of(scaled_rows(layer, which)), layer.scale);
+}
+
+template <typename Real>
+Vector<double> DeviceBackend<Real>::logits(int64_t layer) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor& w = at_hand(layer).w;
+  const at::Tensor values = at::mv(w, at::mv(network_.p.t(), network_.q)) + at::dot(network_.b, network_.q);
+  const at::Tensor plain = values.to(at::kDouble).cpu().contiguous();
+  return Eigen::Map<const Vector<double>>(plain.data_ptr<double>(), plain.numel());
+}
+
+template <typename Real>
+SpectrumDistance DeviceBackend<Real>::distance(int64_t layer, std::span<const int64_t> kept) {
+  const at::NoGradGuard no_grad;
+  PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < rows(layer));
+  auto whole = whole_.find(layer);
+  if (whole == whole_.end()) whole = whole_.emplace(layer, whole_values(layer)).first;
+  if (static_cast<int64_t>(kept.size()) == rows(layer)) return {};
+  return {ks_statistic(whole->second, kept_values(layer, kept)), 0, true};
+}
+
+template <typename Real>
+void DeviceBackend<Real>::update(int64_t layer, std::span<const double> dlogit) {
+  const at::NoGradGuard no_grad;
+  constexpr double kBound = 1e18;  // as policy/update.h: squares stay finite in f32
+  const at::Tensor& w = at_hand(layer).w;
+  PRUNENET_CHECK(static_cast<int64_t>(dlogit.size()) == w.size(0));
+  double sum = 0;
+  for (const double value : dlogit) sum += value;
+  const auto s = static_cast<double>(static_cast<Real>(sum));
+  const at::Tensor g = at::mv(w.t(), on_device(dlogit, place_)).clamp(-kBound, kBound);
+  const at::Tensor of_q = (at::mv(network_.p, g) + network_.b * s).clamp(-kBound, kBound);
+  const at::Tensor of_b = network_.q * s;
+
+  ++steps_;
+  const auto t = static_cast<double>(steps_);
+  const double keep = 1 - adamw_.learning_rate * adamw_.weight_decay, beta1 = adamw_.beta1, beta2 = adamw_.beta2;
+  const double step_size = adamw_.learning_rate / (1 - std::pow(beta1, t));
+  const double root_correction = std::sqrt(1 - std::pow(beta2, t));
+  const auto move = [&](at::Tensor& parameter, const at::Tensor& first, const at::Tensor& second) {
+    parameter.mul_(keep);
+    parameter.addcdiv_(first, second.sqrt().div_(root_correction).add_(adamw_.epsilon), -step_size);
+  };
+  // The gradient of P is q g^T: its outer products go straight into the moments.
+  first_.p.addr_(network_.q, g, beta1, 1 - beta1);
+  second_.p.addr_(network_.q.square(), g.square(), beta2, 1 - beta2);
+  first_.b.mul_(beta1).add_(of_b, 1 - beta1);
+  second_.b.mul_(beta2).addcmul_(of_b, of_b, 1 - beta2);
+  first_.q.mul_(beta1).add_(of_q, 1 - beta1);
+  second_.q.mul_(beta2).addcmul_(of_q, of_q, 1 - beta2);
+  move(network_.p, first_.p, second_.p);
+  move(network_.b, first_.b, second_.b);
+  move(network_.q, first_.q, second_.q);
+}
+
+template <typename Real>
+template <typename Self, typename Visit>
+void DeviceBackend<Real>::visit_state(Self& self, const Visit& visit) {
+  const auto visit_parameters = [&](const std::string& name, auto& parameters) {
+    visit(name + ".p", parameters.p);
+    visit(name + ".b", parameters.b);
+    visit(name + ".q", parameters.q);
+  };
+  visit_parameters("network", self.network_);
+  visit_parameters("first", self.first_);
+  visit_parameters("second", self.second_);
+}
+
+template <typename Real>
+void DeviceBackend<Real>::save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const {
+  visit_state(*this, [&](const std::string& name, const at::Tensor& values) {
+    const at::Tensor plain = values.cpu().contiguous();
+    part(name, std::as_bytes(std::span(plain.template data_ptr<Real>(), static_cast<size_t>(plain.numel()))));
+  });
+  part(kSteps, std::as_bytes(std::span(&steps_, 1)));
+}
+
+template <typename Real>
+bool DeviceBackend<Real>::restore(const PartOf& part_of) {
+  bool whole = true;
+  visit_state(*this, [&](const std::string& name, at::Tensor& values) {
+    const auto bytes = part_of(name);
+    if (!bytes || bytes->size() != static_cast<size_t>(values.numel()) * sizeof(Real)) {
+      whole = false;
+    } else if (whole) {
+      const at::Tensor plain = at::empty(values.sizes(), at::TensorOptions(kType));
+      if (!bytes->empty()) std::memcpy(plain.template data_ptr<Real>(), bytes->data(), bytes->size());
+      values.copy_(plain);
+    }
+  });
+  const auto bytes = part_of(kSteps);
+  if (!bytes || bytes->size() != sizeof steps_) return false;
+  if (whole) std::memcpy(&steps_, bytes->data(), sizeof steps_);
+  return whole;
+}
+
+template <typename Real>
+PolicyNetwork<float> DeviceBackend<Real>::network() const {
+  return {to_host_matrix(network_.p), to_host_vector(network_.b), to_host_vector(network_.q)};
+}
+
+template class DeviceBackend<float>;
+template class DeviceBackend<double>;
+
+}  // namespace prunenet

@@ -1,0 +1,23 @@
+// Where the runtime's tests compute: the processor, or what PRUNENET_TEST_DEVICE names (cuda, cuda:N), so that the same
+// tests hold a GPU to the same numbers.
+#pragma once
+
+#include <cstdlib>
+#include <string>
+
+#include "engine/accelerator.h"
+
+namespace prunenet::test {
+
+inline std::string test_device() {
+  const char* name = std::getenv("PRUNENET_TEST_DEVICE");
+  return name == nullptr || *name == '\0' ? "cpu" : name;
+}
+
+inline AcceleratorOptions test_accelerator_options() {
+  AcceleratorOptions options;
+  options.device = test_device();
+  return options;
+}
+
+}  // namespace prunenet::test
