@@ -6,6 +6,8 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "calibrate/lazy_probe.h"
+#include "calibrate/stored_values.h"
 #include "model/encode.h"
 
 namespace prunenet {
@@ -66,6 +68,34 @@ class Interpolation {
   std::vector<double> x_{0}, y_{0};
 };
 
+std::string part_of(int64_t layer) {
+  return fmt::format("curve/{}", layer);
+}
+
+void put_curve(ResultStore& store, int64_t layer, const LayerCurve& curve) {
+  ValueWriter writer;
+  writer.add(curve.min_units);
+  writer.add(curve.unit_price);
+  writer.add(curve.cost);
+  store.put(part_of(layer), writer.bytes());
+}
+
+// Of a layer of `width` neurons, in units of `multiple`.
+std::optional<LayerCurve> find_curve(const ResultStore& store, int64_t layer, int64_t width, int64_t multiple) {
+  const auto bytes = store.find(part_of(layer));
+  if (!bytes) return std::nullopt;
+  ValueReader reader(*bytes);
+  LayerCurve curve;
+  curve.min_units = reader.whole();
+  curve.unit_price = reader.whole();
+  curve.cost = reader.reals();
+  const int64_t most = width / multiple;
+  const bool fits = reader.is_whole() && curve.min_units >= 1 && curve.min_units <= most && curve.unit_price > 0 &&
+                    !curve.cost.empty() && curve.max_units() <= most;
+  if (!fits) return std::nullopt;
+  return curve;
+}
+
 // KL when this layer alone keeps `count` of its neurons, refitted.
 double kl_of_width(SelfPruner& pruner, KlProbe& probe, int64_t layer, const Elimination& elimination,
                    const Moments& moments, const Matrix<float>& weight, const std::optional<std::vector<double>>& bias,
@@ -105,13 +135,13 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   const int64_t multiple = options.width_multiple;
   require_shareable_widths(model, multiple);
   const Sensitivities& sensitivities = pruner.sensitivities();
-  std::unique_ptr<KlProbe> probe;
+  std::optional<LazyProbe> probe;
   if (options.curves == CurveKind::kKl) {
     Engine& engine = pruner.engine("measuring KL");
-    const auto text = first_tokens(pruner.text(), options.probe_tokens);
+    auto text = first_tokens(pruner.text(), options.probe_tokens);
     if (text.empty())
       fail(ErrorCode::kBadOption, "calibration", "holds no text that KL could be measured on: use curves of error");
-    probe = engine.open_probe(text);
+    probe.emplace([&engine, text = std::move(text)] { return engine.open_probe(text); });
   }
   const auto source = pruner.dense_moments();
 
@@ -123,10 +153,16 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     throw_if_cancelled();
     const auto l = static_cast<size_t>(layer);
     const int64_t width = model.layers[l].ffn.neurons.width;
+    const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit, multiple);
+    budget += uniform[l] * price;
+    if (auto found = find_curve(pruner.store(), layer, width, multiple)) {
+      result.curves.push_back(std::move(*found));
+      pruner.progress().advance(1);
+      continue;
+    }
     const Moments moments = source->moments(layer, Site::kFfn).inputs;
     const Elimination elimination = eliminate_site(pruner.checkpoint(), model, layer, Site::kFfn, moments,
                                                    sensitivities, std::min(multiple, width), pruner.shrink_options());
-    const int64_t price = neuron_price(pruner.checkpoint(), model, layer, options.unit, multiple);
     const double energy = elimination.energy > 0 ? elimination.energy : 1;
     LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
     if (probe) {
@@ -145,7 +181,7 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
       }
       for (double& cost : curve.cost) cost = kl(cost);
     }
-    budget += uniform[l] * price;
+    put_curve(pruner.store(), layer, curve);
     result.curves.push_back(std::move(curve));
     pruner.progress().advance(1);
   }
@@ -163,7 +199,8 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   return result;
 }
 
-std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_layers, int64_t count, Progress& progress) {
+std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_layers, int64_t count, ResultStore& store,
+                                                Progress& progress) {
   PRUNENET_CHECK(count >= 0 && count < num_layers);
   std::vector<DroppedLayer> dropped;
   std::vector<ProbeChange> gone;
@@ -175,10 +212,15 @@ std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_laye
       const auto is_gone = [&](const DroppedLayer& other) { return other.layer == layer; };
       if (std::any_of(dropped.begin(), dropped.end(), is_gone)) continue;
       throw_if_cancelled();
-      gone.push_back({layer, std::nullopt, {}});
-      const double kl = probe.mean_kl(gone);
-      gone.pop_back();
-      if (best.layer < 0 || kl < best.kl) best = {layer, kl};
+      const std::string name = fmt::format("drop/{}/{}", dropped.size(), layer);
+      auto kl = find_number(store, name);
+      if (!kl) {
+        gone.push_back({layer, std::nullopt, {}});
+        kl = probe.mean_kl(gone);
+        gone.pop_back();
+        put_number(store, name, *kl);
+      }
+      if (best.layer < 0 || *kl < best.kl) best = {layer, *kl};
       progress.advance(1);
     }
     dropped.push_back(best);

@@ -38,7 +38,8 @@ void require_shareable_widths(const ModelDescription& model, int64_t width_multi
 /// `uniform`: the widths that a uniform cut would keep; their price is the budget. Throws kBadOption, before anything
 /// is measured, where the multiple does not divide a layer's width, and where KL is to be measured and there is no
 /// text. Cost: a walk through the dense model, an elimination a layer, and for kKl `points` refits and forward passes
-/// from that layer on.
+/// from that layer on. Curves go into the pruner's store,
+/// and those that it holds are not measured again.
 AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& uniform, const AdaptiveOptions& options);
 
 struct DroppedLayer {
@@ -47,6 +48,8 @@ struct DroppedLayer {
 };
 /// `count` layers, each time the one whose absence costs least with those before it gone. Cost: for every candidate a
 /// forward pass from the first missing layer on.
-std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_layers, int64_t count, Progress& progress);
+/// What was measured goes into `store`, and what is there is not measured again (names begin with "drop/").
+std::vector<DroppedLayer> choose_dropped_layers(KlProbe& probe, int64_t num_layers, int64_t count, ResultStore& store,
+                                                Progress& progress);
 
 }  // namespace prunenet

@@ -21,6 +21,10 @@ std::string bias_of(const std::string& weight) {
   return weight.substr(0, weight.size() - std::string_view("weight").size()) + "bias";
 }
 
+std::string part_of(const std::string& tensor) {
+  return "tensor/" + tensor;
+}
+
 }  // namespace
 
 SiteRef site_ref(const ModelDescription& model, int64_t layer, Site site) {
@@ -48,8 +52,8 @@ std::optional<std::vector<double>> site_bias(const Checkpoint& checkpoint, const
   return bias;
 }
 
-ChangedModel::ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ScratchFile& scratch)
-    : checkpoint_(checkpoint), model_(model), scratch_(scratch), mask_(whole_mask(model)) {}
+ChangedModel::ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ResultStore& store)
+    : checkpoint_(checkpoint), model_(model), store_(store), mask_(whole_mask(model)) {}
 
 void ChangedModel::keep_neurons(int64_t layer, std::vector<int64_t> kept) {
   mask_.kept[static_cast<size_t>(layer)] = std::move(kept);
@@ -89,7 +93,7 @@ void ChangedModel::put_matrix(const MatrixRef& ref, const Matrix<float>& weight)
 }
 
 void ChangedModel::put(const std::string& tensor, std::span<const float> values, int64_t cols) {
-  replaced_[tensor] = scratch_.put(encode_rows(checkpoint_, tensor, values, cols));
+  replaced_[tensor] = store_.put(part_of(tensor), encode_rows(checkpoint_, tensor, values, cols));
   dtypes_[tensor] = replacement_dtype(checkpoint_.at(tensor).stored.spec.dtype, cols);
 }
 
@@ -119,6 +123,88 @@ void ChangedModel::refit_neurons(int64_t layer, const FfnRows& rows) {
     std::vector<float> bias = rows.gate_bias;
     bias.insert(bias.end(), rows.up_bias.begin(), rows.up_bias.end());
     write(ffn.up, both, bias);
+  }
+}
+
+int64_t ChangedModel::units_of(int64_t layer, Site site) const {
+  const LayerDescription& l = model_.layers[static_cast<size_t>(layer)];
+  return site == Site::kFfn ? l.ffn.neurons.width : l.attention.kv_groups.width;
+}
+
+// As put_matrix, refit and refit_neurons give them to `put`.
+std::vector<ChangedModel::Replaceable> ChangedModel::replaceable(int64_t layer, Site site, int64_t kept_units) const {
+  std::vector<Replaceable> tensors;
+  const auto add = [&](const std::string& name, int64_t rows, int64_t cols) {
+    const Checkpoint::Entry* entry = checkpoint_.find(name);
+    if (entry != nullptr)
+      tensors.push_back({name, rows, cols, replacement_dtype(entry->stored.spec.dtype, cols)});
+  };
+  const auto add_matrix = [&](const MatrixRef& ref, int64_t rows, int64_t cols) {
+    ref.transposed ? add(ref.tensor, cols, rows) : add(ref.tensor, rows, cols);
+  };
+  const SiteRef ref = site_ref(model_, layer, site);
+  const LayerDescription& l = model_.layers[static_cast<size_t>(layer)];
+  const int64_t unit_inputs = site == Site::kFfn ? 1 : l.heads / l.kv_heads * l.head_dim;
+  add_matrix(*ref.weight, ref.weight->rows, kept_units * unit_inputs);
+  if (*ref.bias) add(**ref.bias, 1, ref.weight->rows);
+  if (site == Site::kAttention) return tensors;
+  const auto add_rows = [&](const MatrixRef& matrix, int64_t rows) {
+    add_matrix(matrix, rows, matrix.cols);
+    add(bias_of(matrix.tensor), 1, rows);
+  };
+  const bool shared = l.ffn.gate && l.ffn.gate->tensor == l.ffn.up.tensor;
+  if (l.ffn.gate && !shared) add_rows(*l.ffn.gate, kept_units);
+  add_rows(l.ffn.up, shared ? 2 * kept_units : kept_units);
+  return tensors;
+}
+
+SiteState ChangedModel::state(int64_t layer, Site site) const {
+  const auto l = static_cast<size_t>(layer);
+  SiteState state;
+  const auto& kept = site == Site::kFfn ? mask_.kept : mask_.kept_kv_groups;
+  int64_t kept_units = units_of(layer, site);
+  if (!kept.empty() && static_cast<int64_t>(kept[l].size()) < kept_units) {
+    state.kept = kept[l];
+    kept_units = static_cast<int64_t>(kept[l].size());
+  }
+  for (const Replaceable& tensor : replaceable(layer, site, kept_units))
+    state.replaced.push_back(replaced_.contains(tensor.name));
+  return state;
+}
+
+bool ChangedModel::can_restore(int64_t layer, Site site, const SiteState& state) const {
+  int64_t kept_units = units_of(layer, site);
+  if (state.kept) {
+    int64_t last = -1;
+    for (const int64_t unit : *state.kept) {
+      if (unit <= last || unit >= kept_units) return false;
+      last = unit;
+    }
+    if (state.kept->empty()) return false;
+    kept_units = static_cast<int64_t>(state.kept->size());
+  }
+  const std::vector<Replaceable> tensors = replaceable(layer, site, kept_units);
+  if (state.replaced.size() != tensors.size()) return false;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!state.replaced[i]) continue;
+    const auto bytes = store_.find(part_of(tensors[i].name));
+    const auto elements = static_cast<uint64_t>(tensors[i].rows * tensors[i].cols);
+    if (!bytes || bytes->size() != dtype_bytes(tensors[i].dtype, elements)) return false;
+  }
+  return true;
+}
+
+void ChangedModel::restore(int64_t layer, Site site, const SiteState& state) {
+  int64_t kept_units = units_of(layer, site);
+  if (state.kept) {
+    kept_units = static_cast<int64_t>(state.kept->size());
+    site == Site::kFfn ? keep_neurons(layer, *state.kept) : keep_kv_groups(layer, *state.kept);
+  }
+  const std::vector<Replaceable> tensors = replaceable(layer, site, kept_units);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!state.replaced[i]) continue;
+    replaced_[tensors[i].name] = store_.find(part_of(tensors[i].name)).value();
+    dtypes_[tensors[i].name] = tensors[i].dtype;
   }
 }
 

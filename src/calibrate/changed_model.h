@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/scratch_file.h"
+#include "base/result_store.h"
 #include "engine/engine.h"
 #include "model/mask.h"
 #include "model/weights.h"
@@ -28,10 +28,17 @@ Matrix<float> site_weight(const Checkpoint& checkpoint, const ModelDescription& 
 std::optional<std::vector<double>> site_bias(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer,
                                              Site site);
 
+/// What a site has become, but for the bytes: those are in the store, under "tensor/" and the tensor's name.
+struct SiteState {
+  std::optional<std::vector<int64_t>> kept;  // neurons or KV groups, where some have gone
+  std::vector<bool> replaced;                // which of the site's tensors, in an order of the model's own
+};
+
 class ChangedModel {
  public:
-  /// Nothing is changed yet. The arguments must outlive it; refitted matrices wait in `scratch`.
-  ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ScratchFile& scratch);
+  /// Nothing is changed yet. The arguments must outlive it; refitted matrices wait in `store`, which must hold parts of
+  /// no other changed model: what an earlier run left of this one can be restored from it.
+  ChangedModel(const Checkpoint& checkpoint, const ModelDescription& model, ResultStore& store);
 
   void keep_neurons(int64_t layer, std::vector<int64_t> kept);
   void keep_kv_groups(int64_t layer, std::vector<int64_t> kept);
@@ -43,6 +50,14 @@ class ChangedModel {
   /// The kept neurons of a layer compute something new. Likewise rounded.
   void refit_neurons(int64_t layer, const FfnRows& rows);
 
+  /// What the site is now.
+  SiteState state(int64_t layer, Site site) const;
+  /// The store holds the bytes for such a state: right in number, of the right sizes.
+  bool can_restore(int64_t layer, Site site, const SiteState& state) const;
+  /// Makes the site what it was; `can_restore` must be true.
+  void restore(int64_t layer, Site site, const SiteState& state);
+
+  ResultStore& store() const { return store_; }
   const Mask& mask() const { return mask_; }
   const std::map<std::string, std::span<const std::byte>>& replaced() const { return replaced_; }
   /// The inputs of the site that stay: neurons, or the numbers of the heads of the KV groups.
@@ -54,6 +69,14 @@ class ChangedModel {
 
  private:
   std::optional<FfnRows> rows_of(int64_t layer) const;
+  // A tensor of a site, as it is stored where it was replaced.
+  struct Replaceable {
+    std::string name;
+    int64_t rows = 0, cols = 0;
+    Dtype dtype = Dtype::kF32;
+  };
+  std::vector<Replaceable> replaceable(int64_t layer, Site site, int64_t kept_units) const;
+  int64_t units_of(int64_t layer, Site site) const;
   void put_matrix(const MatrixRef& ref, const Matrix<float>& weight);
   // `cols` values to a row of the tensor as it is stored.
   void put(const std::string& tensor, std::span<const float> values, int64_t cols);
@@ -61,7 +84,7 @@ class ChangedModel {
 
   const Checkpoint& checkpoint_;
   const ModelDescription& model_;
-  ScratchFile& scratch_;
+  ResultStore& store_;
   Mask mask_;
   std::map<std::string, std::span<const std::byte>> replaced_;
   std::map<std::string, Dtype> dtypes_;  // of what is replaced

@@ -7,6 +7,8 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "calibrate/lazy_probe.h"
+#include "calibrate/stored_values.h"
 
 namespace prunenet {
 namespace {
@@ -103,8 +105,9 @@ class MixFinder {
   void order_layers(const std::vector<MixCandidate>& candidates) {
     int64_t most = 0;
     for (const MixCandidate& candidate : candidates) most = std::max(most, candidate.layers_dropped);
-    const auto probe = pruner_.engine("measuring KL").open_probe(judging_text_);
-    order_ = choose_dropped_layers(*probe, layers_, most, pruner_.progress());
+    LazyProbe probe([&] { return pruner_.engine("measuring KL").open_probe(judging_text_); });
+    StorePart store(pruner_.store(), "mix/");
+    order_ = choose_dropped_layers(probe, layers_, most, store, pruner_.progress());
   }
 
   std::vector<MixCandidate> list() const {
@@ -121,15 +124,21 @@ class MixFinder {
     return candidates;
   }
 
-  double kl_of(const ShrinkPlan& plan) {
+  // Of a single cut; `name` tells it from the others.
+  double kl_of(const std::string& name, const ShrinkPlan& plan) {
     throw_if_cancelled();
-    ScratchFile scratch(pruner_.scratch().folder());  // gone with the estimate
-    ChangedModel changed(pruner_.checkpoint(), model_, scratch);
+    const std::string number = "mix/estimate/" + name;
+    if (const auto known = find_number(pruner_.store(), number)) return *known;
+    StorePart parts(pruner_.store(), "mix/trial/" + name + "/");
+    ChangedModel changed(pruner_.checkpoint(), model_, parts);
     const auto source = pruner_.dense_moments();
-    ShrinkOptions options = pruner_.shrink_options();
+    const ShrinkOptions options = pruner_.shrink_options();
     prunenet::shrink(pruner_.checkpoint(), model_, plan, options, *source, pruner_.sensitivities(), changed,
                      pruner_.progress());
-    return measure_changed(pruner_.engine("measuring KL"), model_, changed, judging_text_);
+    const double kl = measure_changed(pruner_.engine("measuring KL"), model_, changed, judging_text_);
+    put_number(pruner_.store(), number, kl);
+    parts.clear();  // gone with the estimate
+    return kl;
   }
 
   // Each alone, in one shot; a sum of three is no promise, but it orders the candidates.
@@ -160,34 +169,71 @@ class MixFinder {
 
   double kl_of_groups(int64_t removed) {
     return interpolated(removed, fewest_groups_ - 1, 1, 4, kl_of_groups_, [&](int64_t groups) {
-      return groups == 0 ? 0.0 : kl_of(plan_of(0, groups, widths_of(widest_)));
+      return groups == 0 ? 0.0 : kl_of(fmt::format("heads {}", groups), plan_of(0, groups, widths_of(widest_)));
     });
   }
 
   double kl_of_width(int64_t width) {
     const int64_t step = options_.width_multiple;
     return interpolated(width, widest_, step, 6, kl_of_neurons_, [&](int64_t w) {
-      return w >= widest_ ? 0.0 : kl_of(plan_of(0, 0, widths_of(std::max(w, std::min(step, widest_)))));
+      return w >= widest_ ? 0.0
+                          : kl_of(fmt::format("width {}", w), plan_of(0, 0, widths_of(std::max(w, std::min(step, widest_)))));
     });
+  }
+
+  static std::string name_of(size_t candidate) { return fmt::format("mix/kl/{}", candidate); }
+
+  struct Carried {
+    std::unique_ptr<StorePart> parts;
+    std::unique_ptr<ChangedModel> changed;
+    ShrinkOutcome outcome;
+  };
+  Carried carry_out(const MixCandidate& c, size_t number) {
+    Carried carried;
+    carried.parts = std::make_unique<StorePart>(pruner_.store(), fmt::format("mix/{}/", number));
+    carried.changed = std::make_unique<ChangedModel>(pruner_.checkpoint(), model_, *carried.parts);
+    carried.outcome = pruner_.shrink(plan_of(c.layers_dropped, c.kv_groups_removed, c.widths), *carried.changed);
+    return carried;
   }
 
   Mix measure(std::vector<MixCandidate> candidates) {
     const auto count =
         std::min<size_t>(candidates.size(), static_cast<size_t>(std::max<int64_t>(1, options_.measured)));
     Mix mix;
-    double best = 0;
+    // What was measured before is known without being carried out again; of the others, the best so far stays.
+    std::optional<size_t> best;
+    const auto is_better = [&](size_t i) { return !best || *candidates[i].kl < *candidates[*best].kl; };
     for (size_t i = 0; i < count; ++i) {
-      const MixCandidate& c = candidates[i];
-      ShrinkPlan plan = plan_of(c.layers_dropped, c.kv_groups_removed, c.widths);
-      auto changed = std::make_unique<ChangedModel>(pruner_.checkpoint(), model_, pruner_.scratch());
-      ShrinkOutcome outcome = pruner_.shrink(plan, *changed);
-      const double kl = measure_changed(pruner_.engine("measuring KL"), model_, *changed, judging_text_);
+      candidates[i].kl = find_number(pruner_.store(), name_of(i));
+      if (candidates[i].kl && is_better(i)) best = i;
+    }
+    for (size_t i = 0; i < count; ++i) {
+      if (candidates[i].kl) continue;
+      Carried carried = carry_out(candidates[i], i);
+      const double kl = measure_changed(pruner_.engine("measuring KL"), model_, *carried.changed, judging_text_);
       candidates[i].kl = kl;
-      if (mix.changed && kl >= best) continue;
-      best = kl;
-      mix.plan = std::move(plan);
-      mix.changed = std::move(changed);
-      mix.outcome = std::move(outcome);
+      put_number(pruner_.store(), name_of(i), kl);
+      const bool is_best = is_better(i) || (kl == *candidates[*best].kl && i < *best);
+      if (!is_best) {
+        carried.parts->clear();
+        continue;
+      }
+      best = i;
+      if (mix.parts) {
+        mix.changed.reset();
+        mix.parts->clear();
+      }
+      mix.parts = std::move(carried.parts);
+      mix.changed = std::move(carried.changed);
+      mix.outcome = std::move(carried.outcome);
+    }
+    const MixCandidate& chosen = candidates[*best];
+    mix.plan = plan_of(chosen.layers_dropped, chosen.kv_groups_removed, chosen.widths);
+    if (!mix.changed) {
+      Carried carried = carry_out(chosen, *best);
+      mix.parts = std::move(carried.parts);
+      mix.changed = std::move(carried.changed);
+      mix.outcome = std::move(carried.outcome);
     }
     std::stable_sort(candidates.begin(), candidates.begin() + static_cast<int64_t>(count),
                      [](const MixCandidate& a, const MixCandidate& b) { return *a.kl < *b.kl; });

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/store_part.h"
 #include "calibrate/allocation.h"
 
 namespace prunenet {
@@ -34,13 +35,14 @@ struct MixOptions {
 struct Mix {
   std::vector<MixCandidate> candidates;  // the best first: measured ones by KL, then by estimate
   ShrinkPlan plan;                       // of the first, which has been carried out:
+  std::unique_ptr<StorePart> parts;      // where what `changed` refers to is
   std::unique_ptr<ChangedModel> changed;
   ShrinkOutcome outcome;
 };
 
 /// Throws kBadOption, before anything is measured, where no mix reaches the ratio. Cost: a forward pass for every layer
 /// and layer dropped, a walk through the dense model with all that shrinking does for up to 10 single cuts, and
-/// `measured` whole runs.
+/// `measured` whole runs. Goes on from what the pruner's store holds; what the mixes that were not taken left there goes.
 Mix find_mix(SelfPruner& pruner, const MixOptions& options);
 
 }  // namespace prunenet

@@ -5,16 +5,17 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "calibrate/stored_values.h"
 
 namespace prunenet {
 
 SelfPruner::SelfPruner(const Checkpoint& checkpoint, const ModelDescription& model, Engine* engine, SelfOptions options,
-                       ScratchFile& scratch, Progress& progress)
+                       ResultStore& store, Progress& progress)
     : checkpoint_(checkpoint),
       model_(model),
       engine_(engine),
       options_(std::move(options)),
-      scratch_(scratch),
+      store_(store),
       progress_(progress) {
   if (model_.max_context > 0) options_.tokens = std::min(options_.tokens, model_.max_context);
   const Calibration calibration = options_.calibration;
@@ -66,7 +67,7 @@ const std::vector<std::vector<TokenId>>& SelfPruner::text() {
       own.seed = options_.seed;
       own.first_sequence = kFirstCalibrationSequence;
       own.batch = options_.batch;
-      text_ = sample_own_text(engine("own text"), model_, own, progress_);
+      text_ = sampled(own);
       break;
     }
     case Calibration::kRandomTokens:
@@ -92,13 +93,34 @@ std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences, int6
   own.tokens = model_.max_context > 0 ? std::min(kFreshTokens, model_.max_context) : kFreshTokens;
   own.seed = options_.seed;
   own.batch = options_.batch;
-  return sample_own_text(engine("own text"), model_, own, progress_);
+  return sampled(own);
+}
+
+// As many sequences at a time as are computed together anyway, each time a part: so that a run that is stopped loses no
+// more than those.
+std::vector<std::vector<TokenId>> SelfPruner::sampled(OwnTextOptions own) {
+  std::vector<std::vector<TokenId>> texts;
+  const int64_t first = own.first_sequence, sequences = own.sequences;
+  if (own.batch < 1) own.batch = generation_batch(engine("own text"), own.tokens);
+  do {
+    const auto done = static_cast<int64_t>(texts.size());
+    own.first_sequence = first + done;
+    own.sequences = std::min(own.batch, sequences - done);
+    const std::string name = fmt::format("text/{}/{}", own.first_sequence, own.sequences);
+    auto found = find_texts(store_, name, own.tokens, model_.vocab);
+    if (!found || static_cast<int64_t>(found->size()) != own.sequences) {
+      found = sample_own_text(engine("own text"), model_, own, progress_);
+      put_texts(store_, name, *found);
+    }
+    texts.insert(texts.end(), std::make_move_iterator(found->begin()), std::make_move_iterator(found->end()));
+  } while (static_cast<int64_t>(texts.size()) < sequences);
+  return texts;
 }
 
 const Sensitivities& SelfPruner::sensitivities() {
   if (sensitivities_) return *sensitivities_;
-  sensitivities_.emplace(scratch_);
-  if (!options_.weigh_by_loss) return *sensitivities_;
+  sensitivities_.emplace(store_);
+  if (!options_.weigh_by_loss || sensitivities_->restore(model_)) return *sensitivities_;
   const auto layers = static_cast<int64_t>(model_.layers.size());
   if (options_.calibration == Calibration::kStoredMoments) {
     const auto source = stored_source(*options_.stored);
@@ -110,6 +132,7 @@ const Sensitivities& SelfPruner::sensitivities() {
         sensitivities_->put(layer, site, *stored);
       }
     }
+    sensitivities_->complete();
   } else if (options_.calibration != Calibration::kGaussian) {
     const auto part = first_tokens(text(), options_.sensitivity_tokens);
     if (!part.empty()) sensitivities_->measure(engine("weighing by the loss"), part, layers, progress_);
@@ -136,6 +159,7 @@ ShrinkOptions SelfPruner::shrink_options() const {
 }
 
 ShrinkOutcome SelfPruner::shrink(const ShrinkPlan& plan, ChangedModel& changed) {
+  if (auto finished = finished_shrink(model_, plan, changed)) return std::move(*finished);
   const Sensitivities& weights = sensitivities();
   const bool follows = options_.refit == RefitMode::kSequential;
   if (follows && text().empty())
@@ -146,7 +170,7 @@ ShrinkOutcome SelfPruner::shrink(const ShrinkPlan& plan, ChangedModel& changed) 
 }
 
 std::vector<double> kl_of_layers(KlProbe& probe, const ModelDescription& model, const ChangedModel& changed,
-                                 Progress& progress) {
+                                 ResultStore& store, Progress& progress) {
   const auto layers = static_cast<int64_t>(model.layers.size());
   std::vector<double> result;
   progress.begin("measuring what each layer costs", static_cast<double>(layers));
@@ -160,7 +184,13 @@ std::vector<double> kl_of_layers(KlProbe& probe, const ModelDescription& model, 
         if (auto change = changed.change(layer, site)) changes.push_back({layer, site, std::move(*change)});
       }
     }
-    result.push_back(changes.empty() ? 0 : probe.mean_kl(changes));
+    const std::string name = fmt::format("layer/{}", layer);
+    auto kl = changes.empty() ? std::optional(0.0) : find_number(store, name);
+    if (!kl) {
+      kl = probe.mean_kl(changes);
+      put_number(store, name, *kl);
+    }
+    result.push_back(*kl);
     progress.advance(1);
   }
   progress.end();

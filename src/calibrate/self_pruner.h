@@ -46,10 +46,11 @@ std::string words_of(const SelfOptions& options);
 
 class SelfPruner {
  public:
-  /// `engine` may be null for kGaussian and kStoredMoments without a sequential refit. The arguments must outlive it.
+  /// What is finished goes into `store`, and what it holds is not done again: it must be of this model and these options
+  /// alone. `engine` may be null for kGaussian and kStoredMoments without a sequential refit. The arguments must outlive it.
   /// Throws kBadOption where an engine is needed and there is none, or the options contradict each other.
   SelfPruner(const Checkpoint& checkpoint, const ModelDescription& model, Engine* engine, SelfOptions options,
-             ScratchFile& scratch, Progress& progress);
+             ResultStore& store, Progress& progress);
 
   /// The text, made on the first call: what is fitted. Empty for Gaussian inputs.
   const std::vector<std::vector<TokenId>>& text();
@@ -62,7 +63,7 @@ class SelfPruner {
   /// Moments of the dense model, layer by layer from the first: a new source a call.
   std::unique_ptr<MomentSource> dense_moments();
 
-  /// Chooses and refits. `changed` is a new one.
+  /// Chooses and refits. `changed` is a new one, whose store gets the parts: the pruner's own, or a part of it.
   ShrinkOutcome shrink(const ShrinkPlan& plan, ChangedModel& changed);
 
   ShrinkOptions shrink_options() const;
@@ -71,16 +72,18 @@ class SelfPruner {
   const SelfOptions& options() const { return options_; }
   /// Throws kBadOption, naming `what`, where there is none.
   Engine& engine(const char* what) const;
-  ScratchFile& scratch() { return scratch_; }
+  ResultStore& store() { return store_; }
   Progress& progress() { return progress_; }
   std::string words() const { return words_of(options_); }
 
  private:
+  std::vector<std::vector<TokenId>> sampled(OwnTextOptions own);
+
   const Checkpoint& checkpoint_;
   const ModelDescription& model_;
   Engine* engine_;
   SelfOptions options_;
-  ScratchFile& scratch_;
+  ResultStore& store_;
   Progress& progress_;
   std::optional<std::vector<std::vector<TokenId>>> text_;
   std::optional<Sensitivities> sensitivities_;
@@ -88,8 +91,8 @@ class SelfPruner {
 };
 
 /// KL of each layer's changes alone, the other layers dense: what each costs by itself. 0 for layers that are as they
-/// were. Throws what the engine throws.
+/// were. Goes on from what is in `store` (names begin with "layer/"). Throws what the engine throws.
 std::vector<double> kl_of_layers(KlProbe& probe, const ModelDescription& model, const ChangedModel& changed,
-                                 Progress& progress);
+                                 ResultStore& store, Progress& progress);
 
 }  // namespace prunenet

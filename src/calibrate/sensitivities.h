@@ -1,4 +1,4 @@
-// E[g g^T] of every site, kept in a scratch file between the backward pass, which makes them from the last layer to the
+// E[g g^T] of every site, kept in the run's store between the backward pass, which makes them from the last layer to the
 // first, and the walk, which wants them from the first to the last.
 #pragma once
 
@@ -9,14 +9,21 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "base/scratch_file.h"
+#include "base/result_store.h"
 #include "engine/engine.h"
 
 namespace prunenet {
 
 class Sensitivities {
  public:
-  explicit Sensitivities(ScratchFile& scratch) : scratch_(scratch) {}
+  /// `store` must outlive it; names begin with "sensitivity/".
+  explicit Sensitivities(ResultStore& store) : store_(store) {}
+
+  /// Takes what an earlier run has left in the store; false, and nothing is taken, unless all of it is there. A backward
+  /// pass that was stopped is made again: what a layer hands down to the one below is not kept.
+  bool restore(const ModelDescription& model);
+  /// All are put: from here on `restore` finds them.
+  void complete();
 
   /// Measures them all on the sequences. Scaled so that the trace is D: only directions matter, and errors that are
   /// weighted with G stay comparable to plain ones. Sites of no gradient at all get none.
@@ -30,11 +37,11 @@ class Sensitivities {
 
  private:
   struct Stored {
-    std::span<const std::byte> bytes;
+    std::span<const std::byte> bytes;  // the trace, then the matrix
     int64_t order = 0;
     double trace = 0;
   };
-  ScratchFile& scratch_;
+  ResultStore& store_;
   std::map<std::pair<int64_t, Site>, Stored> stored_;
 };
 

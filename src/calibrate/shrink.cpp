@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "calibrate/stored_values.h"
 
 namespace prunenet {
 namespace {
@@ -33,12 +34,70 @@ Matrix<float> weighed(std::optional<Matrix<float>> sensitivity, double share, in
 
 constexpr double kShareOfAttention = 0.15;  // of a layer's time, roughly
 
+// The parts of a walk in the store of its changed model. That of a site comes after its tensors, so that it stands for
+// all of them; kShrunk comes last.
+const std::string kShrunk = "shrunk";
+
+std::string part_of(int64_t layer, Site site) {
+  return fmt::format("site/{}/{}", layer, site_name(site));
+}
+
+struct SitePart {
+  SiteOutcome outcome;
+  SiteState state;
+};
+
+void put_site(const SitePart& part, ResultStore& store) {
+  const SiteOutcome& o = part.outcome;
+  ValueWriter writer;
+  for (const int64_t value : {o.units_before, o.units_after, o.neuron_steps, int64_t{o.damping_raised}, o.dead_units, o.tokens})
+    writer.add(value);
+  for (const double value :
+       {o.target_energy, o.error_before, o.error_refitted, o.error_after, o.damping, o.refit_damping})
+    writer.add(value);
+  writer.add(int64_t{part.state.kept.has_value()});
+  writer.add(part.state.kept.value_or(std::vector<int64_t>()));
+  writer.add(std::vector<int64_t>(part.state.replaced.begin(), part.state.replaced.end()));
+  store.put(part_of(o.layer, o.site), writer.bytes());
+}
+
+// Nothing where it is not there, or is not what the plan would make.
+std::optional<SitePart> find_site(const ModelDescription& model, const ShrinkPlan& plan, const ChangedModel& changed,
+                                  int64_t layer, Site site) {
+  const auto bytes = changed.store().find(part_of(layer, site));
+  if (!bytes) return std::nullopt;
+  ValueReader reader(*bytes);
+  SitePart part;
+  SiteOutcome& o = part.outcome;
+  o.layer = layer;
+  o.site = site;
+  int64_t raised = 0;
+  for (int64_t* value : {&o.units_before, &o.units_after, &o.neuron_steps, &raised, &o.dead_units, &o.tokens})
+    *value = reader.whole();
+  o.damping_raised = static_cast<int>(raised);
+  for (double* value :
+       {&o.target_energy, &o.error_before, &o.error_refitted, &o.error_after, &o.damping, &o.refit_damping})
+    *value = reader.real();
+  const bool has_kept = reader.whole() != 0;
+  std::vector<int64_t> kept = reader.wholes();
+  if (has_kept) part.state.kept = std::move(kept);
+  for (const int64_t replaced : reader.wholes()) part.state.replaced.push_back(replaced != 0);
+  const int64_t units = units_of(model, layer, site);
+  const auto l = static_cast<size_t>(layer);
+  const int64_t planned = site == Site::kFfn ? plan.widths[l] : plan.kv_groups.empty() ? units : plan.kv_groups[l];
+  const int64_t left = part.state.kept ? static_cast<int64_t>(part.state.kept->size()) : units;
+  const bool fits = reader.is_whole() && o.units_before == units && o.units_after == planned && left == planned;
+  if (!fits || !changed.can_restore(layer, site, part.state)) return std::nullopt;
+  return part;
+}
+
 class Shrinker {
  public:
-  Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkOptions& options,
-           MomentSource& source, const Sensitivities& sensitivities, ChangedModel& changed)
+  Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
+           const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities, ChangedModel& changed)
       : checkpoint_(checkpoint),
         model_(model),
+        plan_(plan),
         options_(options),
         source_(source),
         sensitivities_(sensitivities),
@@ -57,6 +116,11 @@ class Shrinker {
     const bool repairs =
         options_.refit && diverged_ && source_.follows() && (site == Site::kFfn || options_.refit_attention);
     if (!cuts && !repairs) return;
+    if (const auto found = find_site(model_, plan_, changed_, layer, site)) {
+      changed_.restore(layer, site, found->state);
+      leave(layer, site, found->outcome);
+      return;
+    }
     if (!source_.knows(site)) {
       fail(ErrorCode::kBadOption, fmt::format("layer {}", layer),
            "its {} is to be cut, and these moments say nothing of it", site_name(site));
@@ -70,14 +134,19 @@ class Shrinker {
     outcome.tokens = moments.inputs.tokens;
     if (cuts) choose(layer, site, kept_units, moments, outcome);
     refit_site(layer, site, moments, outcome);
-    if (const auto change = changed_.change(layer, site)) source_.changed(layer, site, *change);
-    diverged_ = true;
-    outcomes_.push_back(outcome);
+    put_site({outcome, changed_.state(layer, site)}, changed_.store());
+    leave(layer, site, outcome);
   }
 
   std::vector<SiteOutcome> take() { return std::move(outcomes_); }
 
  private:
+  void leave(int64_t layer, Site site, const SiteOutcome& outcome) {
+    if (const auto change = changed_.change(layer, site)) source_.changed(layer, site, *change);
+    diverged_ = true;
+    outcomes_.push_back(outcome);
+  }
+
   void choose(int64_t layer, Site site, int64_t kept_units, const SiteMoments& moments, SiteOutcome& outcome) {
     const Elimination elimination =
         eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_, kept_units, options_);
@@ -134,6 +203,7 @@ class Shrinker {
 
   const Checkpoint& checkpoint_;
   const ModelDescription& model_;
+  const ShrinkPlan& plan_;
   const ShrinkOptions& options_;
   MomentSource& source_;
   const Sensitivities& sensitivities_;
@@ -190,13 +260,61 @@ Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription&
   return eliminate(moments, weight, sensitivity ? &*sensitivity : nullptr, elimination);
 }
 
+namespace {
+
+void put_shrunk(const ShrinkOutcome& outcome, ResultStore& store) {
+  ValueWriter writer;
+  writer.add(int64_t{outcome.kl_on_own.has_value()});
+  writer.add(outcome.kl_on_own.value_or(0));
+  std::vector<int64_t> sites;
+  for (const SiteOutcome& site : outcome.sites) sites.insert(sites.end(), {site.layer, static_cast<int64_t>(site.site)});
+  writer.add(sites);
+  store.put(kShrunk, writer.bytes());
+}
+
+}  // namespace
+
+std::optional<ShrinkOutcome> finished_shrink(const ModelDescription& model, const ShrinkPlan& plan,
+                                             ChangedModel& changed) {
+  const auto bytes = changed.store().find(kShrunk);
+  if (!bytes) return std::nullopt;
+  ValueReader reader(*bytes);
+  ShrinkOutcome outcome;
+  const bool followed = reader.whole() != 0;
+  const double kl = reader.real();
+  if (followed) outcome.kl_on_own = kl;
+  const std::vector<int64_t> sites = reader.wholes();
+  if (!reader.is_whole() || sites.size() % 2 != 0) return std::nullopt;
+  std::vector<SitePart> parts;
+  for (size_t i = 0; i < sites.size(); i += 2) {
+    const int64_t layer = sites[i];
+    if (layer < 0 || layer >= static_cast<int64_t>(model.layers.size())) return std::nullopt;
+    const Site site = sites[i + 1] == static_cast<int64_t>(Site::kFfn) ? Site::kFfn : Site::kAttention;
+    auto part = find_site(model, plan, changed, layer, site);
+    if (!part) return std::nullopt;
+    parts.push_back(std::move(*part));
+  }
+  for (const int64_t layer : plan.dropped_layers) changed.drop_layer(layer);
+  for (SitePart& part : parts) {
+    changed.restore(part.outcome.layer, part.outcome.site, part.state);
+    outcome.sites.push_back(part.outcome);
+  }
+  return outcome;
+}
+
+int64_t num_finished_layers(const ResultStore& store, int64_t layers) {
+  int64_t count = 0;
+  for (int64_t layer = 0; layer < layers; ++layer) count += store.find(part_of(layer, Site::kFfn)) ? 1 : 0;
+  return count;
+}
+
 ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
                      const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
                      ChangedModel& changed, Progress& progress) {
   const auto layers = static_cast<int64_t>(model.layers.size());
   PRUNENET_CHECK(static_cast<int64_t>(plan.widths.size()) == layers);
   PRUNENET_CHECK(plan.kv_groups.empty() || static_cast<int64_t>(plan.kv_groups.size()) == layers);
-  Shrinker shrinker(checkpoint, model, options, source, sensitivities, changed);
+  Shrinker shrinker(checkpoint, model, plan, options, source, sensitivities, changed);
   progress.begin(options.refit ? "choosing and refitting" : "choosing", static_cast<double>(layers));
   for (int64_t layer = 0; layer < layers; ++layer) {
     throw_if_cancelled();
@@ -216,6 +334,7 @@ ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model
   outcome.kl_on_own = source.finish();
   progress.end();
   outcome.sites = shrinker.take();
+  put_shrunk(outcome, changed.store());
   return outcome;
 }
 

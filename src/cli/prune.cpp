@@ -5,11 +5,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/staging_folder.h"
 #include "base/system.h"
 #include "base/version.h"
 #include "cli/format.h"
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
+#include "cli/journalled_run.h"
 #include "cli/prune_model.h"
 #include "cli/self_output.h"
 #include "cli/sizes.h"
@@ -128,14 +130,16 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   if (!options.report.empty()) fmt::print("report: {}\n", options.report);
 }
 
-void prune(const PruneOptions& options) {
-  const Stopwatch watch;
-  const auto progress = make_progress(options);
-  require_report_possible(options.report, options.force, {options.model, options.output});
-  const OpenModel open(options.model);
-  require_prune_possible(options, open);
-  prepare_linear_algebra(options, *progress);
-  const Outcome outcome = prune_model(options, open, *progress);
+// How far the parts go.
+std::string finished_words(const PruneOptions& options, const OpenModel& open, const ResultStore& store) {
+  if (!options.is_self() || options.self.ratio_total) return "";
+  const auto layers = static_cast<int64_t>(open.model.layers.size());
+  const int64_t finished = num_finished_layers(store, layers);
+  return finished == 0 ? "which has finished no layer yet" : fmt::format("which has finished {} of {} layers", finished, layers);
+}
+
+void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStore& store, Progress& progress, const Stopwatch& watch) {
+  const Outcome outcome = prune_model(options, open, store, progress);
 
   const double elapsed_s = watch.elapsed_s();
   if (!options.report.empty()) {
@@ -146,6 +150,28 @@ void prune(const PruneOptions& options) {
   } else {
     print_result(options, open, outcome, elapsed_s);
   }
+}
+
+void prune(PruneOptions options) {
+  const Stopwatch watch;
+  const auto progress = make_progress(options);
+  const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
+  require_report_possible(options.report, options.force || may_go_on, {options.model, options.output});
+  const OpenModel open(options.model);
+  JournalledRun run(options.output, prune_identity(options, open), options.restart);
+  // Killed when the output had its place already, but the run was not done: then it is this run's to write again.
+  const auto former = run.remembered_output();
+  if (former && is_output_of(options.output, *former)) options.force = true;
+  if (may_go_on) require_report_possible(options.report, options.force, {options.model, options.output});
+  require_prune_possible(options, open);
+  prepare_linear_algebra(options, *progress);
+  run.say_what_is_there(finished_words(options, open, run.store()), *progress);
+  try {
+    finish_prune(options, open, run.store(), *progress, watch);
+  } catch (...) {
+    run.stop();
+  }
+  run.finish();
 }
 
 }  // namespace
@@ -167,6 +193,7 @@ void add_prune(CLI::App& program, Action& action) {
       ->capture_default_str()
       ->check(positive_number());
   verb->add_flag("--force", options->force, "Replace the output and the report");
+  add_restart_option(*verb, options->restart);
   add_engine_choices(*verb, *options);
   verb->footer("Examples:\n"
                "  prunenet prune ./Llama-2-7b-hf -o small.q8_0.gguf --ratio 0.3 --type q8_0\n"

@@ -7,12 +7,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/scratch_file.h"
 #include "base/output_folder.h"
 #include "base/version.h"
 #include "cli/format.h"
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
+#include "cli/journalled_run.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
 #include "slice/slice.h"
@@ -97,22 +97,21 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
 }
 
 // Fills in the mask, and what came with it.
-void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spectra, Outcome& outcome,
-            Progress& progress) {
+void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spectra, ResultStore& store,
+            Outcome& outcome, Progress& progress) {
   if (options.is_self()) {
     SelfRequest request;
     request.open = &open;
     request.self = &options.self;
     request.selection = &options.selection;
     request.engine = &options;
-    request.scratch_folder = resolved_path(options.output).parent_path();
+    request.store = &store;
     request.wants_layer_kl = !options.report.empty() && needs_engine(options.self) && options.self.moments.empty();
     outcome.self = run_self(request, progress);
     outcome.choice.mask = outcome.self->changed->mask();
   } else {
     const auto widths = planned_widths(options.selection, open, progress);
-    ScratchFile scratch(resolved_path(options.output).parent_path());
-    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, scratch, progress);
+    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, store, progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();
   for (size_t l = 0; l < outcome.widths.size(); ++l) {
@@ -159,13 +158,58 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
 
 }  // namespace
 
+RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel& open) {
+  Json said = {{"method", options.method_name()}, {"seed", options.selection.seed}};
+  said.update(options_json(options, open));
+  const SelfVerbOptions& self = options.self;
+  if (options.is_self() && needs_engine(self)) {
+    said["device"] = options.device.substr(0, options.device.find(':'));
+    said["check"] = self.check;
+  }
+  if (options.selection.whole_blocks) said["whole_blocks"] = true;
+  // The text of a file is its bytes, and how they become tokens.
+  const bool is_file = self.calibration != "own-text" && self.calibration != "random-tokens" && needs_engine(self);
+  if (options.is_self() && is_file && self.moments.empty()) said["calibration"] = file_hash(self.calibration);
+  if (options.is_self() && is_file && open.checkpoint.gguf() == nullptr) {
+    for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
+      const auto file = open.checkpoint.folder() / name;
+      if (std::filesystem::exists(file)) said[name] = file_hash(file.string());
+    }
+  }
+  // Filled by this run, or found by it: of the same text.
+  if (options.is_self() && !self.moments.empty()) said["moments"] = moments_words(self, options.selection, open);
+  if (!options.selection.mask.empty()) said["mask"] = file_hash(options.selection.mask);
+  if (!options.selection.policy.empty()) said["policy"] = file_hash(options.selection.policy);
+  return run_identity("prune", open, said);
+}
+
+bool is_output_of(const std::string& output, const std::string& text) {
+  constexpr uint64_t kMostBytes = uint64_t{1} << 30;
+  try {
+    if (std::filesystem::is_directory(output))
+      return read_text_file(std::filesystem::path(output) / "prunenet.json", kMostBytes) == text;
+    if (!std::filesystem::is_regular_file(output)) return false;
+    const Checkpoint written(output);
+    return written.gguf() != nullptr && written.gguf()->metadata().text(metadata_key("prunenet.json"), output) == text;
+  } catch (const Error&) {  // whatever it is, it is none of ours
+    return false;
+  }
+}
+
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
+  auto scratch = std::make_unique<ScratchFile>(resolved_path(options.output).parent_path());
+  Outcome outcome = prune_model(options, open, *scratch, progress);
+  outcome.scratch = std::move(scratch);
+  return outcome;
+}
+
+Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultStore& store, Progress& progress) {
   require_self_possible(options, open);
   Outcome outcome;
   std::optional<GgufOutput> gguf;  // held from before the work on: no other run writes the same file
   if (goes_through_folder(options, open)) gguf.emplace(options, open);
   RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
-  choose(options, open, spectra, outcome, progress);
+  choose(options, open, spectra, store, outcome, progress);
   if (options.uses_policy() || !options.report.empty()) {
     outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, progress);
   }
@@ -180,7 +224,8 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
   SliceOptions slice;
   slice.overwrite = options.force;
   slice.max_shard_bytes = shard_bytes(options.max_shard_gb);
-  slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
+  const std::string artefact = slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
+  if (options.keeps_parts()) store.put(JournalledRun::kOutput, std::as_bytes(std::span(artefact)));
   if (outcome.self && options.self.allocate == "adaptive") slice.extra_files["mask.json"] = format_mask(edits.mask);
   if (!gguf) outcome.notes = say(plan.notes, plan.warnings, progress);  // else they speak of a folder that goes again
   const bool to_gguf = is_gguf_name(options.output);

@@ -1,10 +1,13 @@
 // Pruning as a step of a verb: choose, cut, write. What prune does once, and compare-methods for every method.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/run_journal.h"
+#include "base/scratch_file.h"
 #include "cli/report_data.h"
 #include "cli/self_options.h"
 #include "cli/sizes.h"
@@ -14,7 +17,7 @@ namespace prunenet::cli {
 struct PruneOptions : EngineVerbOptions {
   std::string model, output, report, type;  // type: of the matrices of a GGUF output
   bool no_vocabulary = false;               // likewise without the tokenizer
-  bool force = false;
+  bool force = false, restart = false;
   double max_shard_gb = 5;
   SelectionOptions selection;
   TrainingOptions training;
@@ -24,9 +27,12 @@ struct PruneOptions : EngineVerbOptions {
   bool is_self() const { return method_name() == "self"; }
   bool uses_policy() const { return method_name() == "prunenet"; }
   bool trains() const { return uses_policy() && selection.policy.empty(); }
+  /// Its parts are worth keeping: the others take no longer than writing.
+  bool keeps_parts() const { return is_self() || trains(); }
 };
 
 struct Outcome {
+  std::unique_ptr<ScratchFile> scratch;  // where `self` refers to one
   std::vector<int64_t> widths;       // kept, of every layer of the source
   std::vector<int64_t> left_widths;  // of the layers that stay
   SizeChange sizes;
@@ -43,7 +49,16 @@ struct Outcome {
 /// paths, which do not.
 Json options_json(const PruneOptions& options, const OpenModel& open);
 
-/// Chooses, cuts, refits, and writes options.output. Computes spectra where a policy or a report asks for them.
+/// Which run a journal of parts belongs to: all that decides them.
+RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel& open);
+
+/// Chooses, cuts, refits, and writes options.output. Computes spectra where a policy or a report asks for them. What is
+/// finished goes into `store`, and what it holds is not done again; the outcome refers to it.
+Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultStore& store, Progress& progress);
+/// The same with a nameless scratch file beside the output, which the outcome owns.
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress);
+
+/// The output is there and is what the run whose artefact is `text` (prunenet.json) wrote.
+bool is_output_of(const std::string& output, const std::string& text);
 
 }  // namespace prunenet::cli

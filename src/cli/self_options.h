@@ -43,7 +43,6 @@ std::string resolved_refit(const SelfVerbOptions& options);
 
 /// What `--method self` came to.
 struct SelfRun {
-  std::unique_ptr<ScratchFile> scratch;  // holds what `changed` refers to
   std::unique_ptr<ChangedModel> changed;
   ShrinkOutcome outcome;
   std::string calibration;  // in words
@@ -61,7 +60,7 @@ struct SelfRequest {
   const SelfVerbOptions* self = nullptr;
   const SelectionOptions* selection = nullptr;
   const EngineVerbOptions* engine = nullptr;
-  std::filesystem::path scratch_folder;
+  ResultStore* store = nullptr;  // of this run: what it holds is not done again; what the result refers to is in it
   bool wants_layer_kl = false;
 };
 /// Widths are multiples of this: as said, or the default. Where layers share the loss, it divides every width.
@@ -82,6 +81,9 @@ SelfRun run_self(const SelfRequest& request, Progress& progress);
 int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open);
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open);
 bool keeps_output(const SelfVerbOptions& options, const OpenModel& open);
+
+/// What the folder of moments is of, or will be where there is none yet.
+std::string moments_words(const SelfVerbOptions& options, const SelectionOptions& selection, const OpenModel& open);
 
 /// What decides the result, for the artefact.
 Json self_options_json(const SelfVerbOptions& options, const OpenModel& open);

@@ -3,7 +3,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/store_part.h"
 #include "calibrate/collect.h"
+#include "calibrate/lazy_probe.h"
+#include "calibrate/stored_values.h"
 #include "checkpoint/fingerprint.h"
 #include "cli/format.h"
 #include "cli/self_options.h"
@@ -25,9 +28,7 @@ bool is_text_file(const SelfVerbOptions& options) {
          options.calibration != "gaussian";
 }
 
-SelfOptions pruner_options(const SelfRequest& request) {
-  const SelfVerbOptions& self = *request.self;
-  const OpenModel& open = *request.open;
+SelfOptions pruner_options(const SelfVerbOptions& self, const SelectionOptions& selection, const OpenModel& open) {
   SelfOptions options;
   options.sequences = own_text_sequences(self, open);
   options.tokens = self.tokens;
@@ -35,7 +36,7 @@ SelfOptions pruner_options(const SelfRequest& request) {
   options.temperature = self.temperature;
   for (const LayerDescription& layer : open.model.layers)
     options.gaussian_tokens = std::max(options.gaussian_tokens, layer.ffn.neurons.width);
-  options.seed = request.selection->seed;
+  options.seed = selection.seed;
   const std::string refit = resolved_refit(self);
   options.refit = refit == "sequential" ? RefitMode::kSequential
                   : refit == "one-shot" ? RefitMode::kOneShot
@@ -84,9 +85,8 @@ class SelfRunner {
 
   SelfRun run() {
     require_plan();
-    run_.scratch = std::make_unique<ScratchFile>(request_.scratch_folder);
     open_moments();
-    SelfOptions options = pruner_options(request_);  // reads a given text: what is wrong with it shows at once
+    SelfOptions options = pruner_options(self_, *request_.selection, open_);  // reads a given text: what is wrong with it shows at once
     if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
     if (!self_.moments.empty() && !reader_) fill_moments(options);
     if (reader_) {
@@ -94,7 +94,7 @@ class SelfRunner {
       options.given.clear();
       options.stored = &*reader_;
     }
-    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), std::move(options), *run_.scratch, progress_);
+    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), std::move(options), *request_.store, progress_);
     run_.calibration = pruner.words();
     run_.refits = pruner.shrink_options().refit;
     if (said("--tokens") && self_.tokens > pruner.options().tokens)
@@ -103,7 +103,7 @@ class SelfRunner {
     if (self_.ratio_total) {
       find_best_mix(pruner);
     } else {
-      run_.changed = std::make_unique<ChangedModel>(open_.checkpoint, open_.model, *run_.scratch);
+      run_.changed = std::make_unique<ChangedModel>(open_.checkpoint, open_.model, *request_.store);
       run_.outcome = pruner.shrink(plan(pruner), *run_.changed);
     }
     if (measures_result()) measure(pruner);
@@ -171,7 +171,7 @@ class SelfRunner {
   // two.
   void require_same_text() const {
     if (!said("--calibration") && !said("--own-text") && !said("--tokens") && !said("--temperature")) return;
-    SelfOptions asked = one_shot(pruner_options(request_));
+    SelfOptions asked = one_shot(pruner_options(self_, *request_.selection, open_));
     const std::string words = words_of(asked);
     if (words == reader_->manifest().source) return;
     fail(ErrorCode::kMismatch, self_.moments,
@@ -185,8 +185,10 @@ class SelfRunner {
   }
 
   void fill_moments(const SelfOptions& options) {
-    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(options), *run_.scratch, progress_);
+    StorePart parts(*request_.store, "moments/");
+    SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(options), parts, progress_);
     collect_moments(pruner, self_.moments);
+    parts.clear();
     open_moments();
   }
 
@@ -199,9 +201,11 @@ class SelfRunner {
     ShrinkPlan plan = planned_sizes(self_, *request_.selection, open_);
     if (self_.layers > 0) {
       plan.dropped_layers.clear();
-      const auto probe = pruner.engine("dropping layers").open_probe(first_tokens(pruner.text(), kProbeTokens));
-      run_.dropped =
-          choose_dropped_layers(*probe, static_cast<int64_t>(open_.model.layers.size()), self_.layers, progress_);
+      LazyProbe probe([&] {
+        return pruner.engine("dropping layers").open_probe(first_tokens(pruner.text(), kProbeTokens));
+      });
+      run_.dropped = choose_dropped_layers(probe, static_cast<int64_t>(open_.model.layers.size()), self_.layers,
+                                           *request_.store, progress_);
       for (const DroppedLayer& dropped : run_.dropped) plan.dropped_layers.push_back(dropped.layer);
       std::sort(plan.dropped_layers.begin(), plan.dropped_layers.end());
     }
@@ -232,24 +236,30 @@ class SelfRunner {
   }
 
   void measure(SelfPruner& pruner) {
-    std::vector<std::vector<TokenId>> fresh;
     if (self_.check > 0) {
       run_.fresh_sequences = self_.check;
-      fresh = pruner.fresh_text(self_.check);
-      progress_.begin("measuring the result", 1);
-      run_.fresh_kl = measure_changed(*engine_, open_.model, *run_.changed, fresh);
-      progress_.advance(1);
-      progress_.end();
+      run_.fresh_kl = find_number(*request_.store, kResult);
+      if (!run_.fresh_kl) {
+        const auto fresh = pruner.fresh_text(self_.check);
+        progress_.begin("measuring the result", 1);
+        run_.fresh_kl = measure_changed(*engine_, open_.model, *run_.changed, fresh);
+        put_number(*request_.store, kResult, *run_.fresh_kl);
+        progress_.advance(1);
+        progress_.end();
+      }
     }
     if (request_.wants_layer_kl) {
-      if (self_.check < kLayerSequences) fresh = pruner.fresh_text(kLayerSequences);
-      fresh.resize(kLayerSequences);
-      const auto probe = engine_->open_probe(first_tokens(fresh, kProbeTokens));
-      run_.layer_kl = kl_of_layers(*probe, open_.model, *run_.changed, progress_);
+      LazyProbe probe([&] {
+        auto some = pruner.fresh_text(std::max(self_.check, kLayerSequences));
+        some.resize(kLayerSequences);
+        return engine_->open_probe(first_tokens(some, kProbeTokens));
+      });
+      run_.layer_kl = kl_of_layers(probe, open_.model, *run_.changed, *request_.store, progress_);
     }
   }
 
   static constexpr int64_t kProbeTokens = 4096, kLayerSequences = 16;
+  inline static const std::string kResult = "result/kl";
 
   const SelfRequest& request_;
   const SelfVerbOptions& self_;
@@ -265,6 +275,11 @@ class SelfRunner {
 int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open) {
   if (options.own_text > 0) return options.own_text;
   return open.size().params < kSmallModel ? 256 : 64;
+}
+
+std::string moments_words(const SelfVerbOptions& options, const SelectionOptions& selection, const OpenModel& open) {
+  if (std::filesystem::exists(options.moments)) return MomentsReader(options.moments).manifest().source;
+  return words_of(pruner_options(options, selection, open));
 }
 
 namespace {

@@ -3,10 +3,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/scratch_file.h"
+#include "base/staging_folder.h"
 #include "base/system.h"
 #include "cli/format.h"
-#include "cli/selection_options.h"
+#include "cli/journalled_run.h"
+#include "cli/prune_model.h"
 #include "cli/training_output.h"
 
 namespace prunenet::cli {
@@ -14,22 +15,65 @@ namespace {
 
 struct TrainVerbOptions : CommonOptions {
   std::string model, output;
-  bool force = false;
+  bool force = false, restart = false;
   SelectionOptions selection;
   TrainingOptions training;
 };
 
-void train(const TrainVerbOptions& options) {
+// Which run a journal of parts belongs to: as that of prune --method prunenet, which trains likewise.
+RunJournal::Identity train_identity(const TrainVerbOptions& options, const OpenModel& open) {
+  PruneOptions prune;
+  prune.selection = options.selection;
+  prune.training = options.training;
+  Json said = {{"seed", options.selection.seed}};
+  said.update(options_json(prune, open));
+  return run_identity("train", open, said);
+}
+
+// The policy there is the one that an unfinished run was about to write.
+bool is_trained(const std::string& output, const std::string& hash) {
+  try {
+    return policy_hash(load_policy(output).network) == hash;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void require_output_possible(const TrainVerbOptions& options, bool force) {
+  require_file_possible(options.output, "policy", force, {options.model},
+                        [](std::string_view head) { return head.find("prunenet policy") != head.npos; });
+}
+
+void finish_train(const TrainVerbOptions& options, const OpenModel& open, JournalledRun& run, Progress& progress, const Stopwatch& watch);
+
+void train(TrainVerbOptions options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
-  require_file_possible(options.output, "policy", options.force, {options.model},
-                        [](std::string_view head) { return head.find("prunenet policy") != head.npos; });
+  const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
+  require_output_possible(options, options.force || may_go_on);
   const OpenModel open(options.model);
-  const auto widths = planned_widths(options.selection, open, *progress);
-  prepare_linear_algebra(options, *progress);
+  JournalledRun run(options.output, train_identity(options, open), options.restart);
+  // Killed when the policy had its place already, but the run was not done.
+  const auto former = run.remembered_output();
+  if (former && is_trained(options.output, *former)) options.force = true;
+  if (may_go_on) require_output_possible(options, options.force);
+  run.say_what_is_there("", *progress);
+  try {
+    finish_train(options, open, run, *progress, watch);
+  } catch (...) {
+    run.stop();
+  }
+  run.finish();
+}
+
+void finish_train(const TrainVerbOptions& options, const OpenModel& open, JournalledRun& run, Progress& progress,
+                  const Stopwatch& watch) {
+  const auto widths = planned_widths(options.selection, open, progress);
+  prepare_linear_algebra(options, progress);
   RunSpectra spectra(options.training, open.model, std::filesystem::absolute(options.output).parent_path());
-  ScratchFile scratch(std::filesystem::absolute(options.output).parent_path());
-  const TrainedPolicy trained = train_policy(open, options.selection, options.training, widths, spectra, scratch, *progress);
+  const TrainedPolicy trained =
+      train_policy(open, options.selection, options.training, widths, spectra, run.store(), progress);
+  run.remember_output(policy_hash(trained.file.network));
   save_policy(options.output, trained.file, options.force);
   if (options.json) {
     Json json = {{"model", open.name()}, {"output", options.output}};
@@ -55,6 +99,7 @@ void add_train(CLI::App& program, Action& action) {
   add_budget_options(*verb, options->selection);
   add_training_options(*verb, options->training);
   verb->add_flag("--force", options->force, "Overwrite the policy file");
+  add_restart_option(*verb, options->restart);
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet train ./Llama-2-7b-hf -o policy.safetensors --ratio 0.3 --episodes 10 --lr 5e-4");
   verb->callback([options, &action] {

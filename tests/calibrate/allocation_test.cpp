@@ -36,9 +36,11 @@ class KnownCosts final : public KlProbe {
 TEST(DroppedLayers, AreThoseThatCostLeastWithTheOthersGone) {
   KnownCosts probe;
   SilentProgress silent;
-  EXPECT_TRUE(choose_dropped_layers(probe, 5, 0, silent).empty());
+  const test::TemporaryFolder folder;
+  ScratchFile store(folder.path());
+  EXPECT_TRUE(choose_dropped_layers(probe, 5, 0, store, silent).empty());
   EXPECT_EQ(probe.calls, 0);
-  const auto dropped = choose_dropped_layers(probe, 5, 3, silent);
+  const auto dropped = choose_dropped_layers(probe, 5, 3, store, silent);
   ASSERT_EQ(dropped.size(), 3U);
   EXPECT_EQ(dropped[0].layer, 2);
   EXPECT_EQ(dropped[1].layer, 1) << "3 alone costs less, but not without 2";
@@ -47,20 +49,31 @@ TEST(DroppedLayers, AreThoseThatCostLeastWithTheOthersGone) {
   EXPECT_DOUBLE_EQ(dropped[1].kl, 1.25);
   EXPECT_DOUBLE_EQ(dropped[2].kl, 3.25);
   EXPECT_EQ(probe.calls, 5 + 4 + 3);
+
+  // A run that goes on measures what is missing and nothing else.
+  store.remove("drop/1/4");
+  const auto again = choose_dropped_layers(probe, 5, 3, store, silent);
+  EXPECT_EQ(probe.calls, 5 + 4 + 3 + 1);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(again[i].layer, dropped[i].layer);
+    EXPECT_EQ(again[i].kl, dropped[i].kl);
+  }
 }
 
 TEST(DroppedLayers, OfEqualCostTheFirstGoes) {
   KnownCosts probe;
   probe.cost = {1, 1, 1, 1, 1};
   SilentProgress silent;
-  EXPECT_EQ(choose_dropped_layers(probe, 5, 1, silent)[0].layer, 0);
+  const test::TemporaryFolder folder;
+  ScratchFile store(folder.path());
+  EXPECT_EQ(choose_dropped_layers(probe, 5, 1, store, silent)[0].layer, 0);
 }
 
 TEST(LayerCosts, AreThoseOfEachLayersChangesAlone) {
   const test::TemporaryFolder folder;
   test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 4}).write(folder / "model");
   OpenedModel open(folder / "model");
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   changed.keep_neurons(1, {0, 1});
   changed.keep_kv_groups(1, {0});
   changed.drop_layer(3);
@@ -72,7 +85,7 @@ TEST(LayerCosts, AreThoseOfEachLayersChangesAlone) {
     }
     std::vector<std::pair<int64_t, std::optional<Site>>> seen;
   } probe;
-  EXPECT_EQ(kl_of_layers(probe, open.model, changed, open.silent), (std::vector<double>{0, 2, 0, 1}));
+  EXPECT_EQ(kl_of_layers(probe, open.model, changed, open.new_store(), open.silent), (std::vector<double>{0, 2, 0, 1}));
   const decltype(probe.seen) expected{{1, Site::kAttention}, {1, Site::kFfn}, {3, std::nullopt}};
   EXPECT_EQ(probe.seen, expected);
 }
@@ -88,14 +101,17 @@ class AdaptiveTest : public testing::Test {
     }
     made.write(folder / "model");
     open.emplace(folder / "model");
-    SelfOptions options;
-    options.calibration = Calibration::kGaussian;
-    options.refit = RefitMode::kOneShot;
-    options.gaussian_tokens = 2000;
-    pruner.emplace(open->checkpoint, open->model, nullptr, options, open->scratch, open->silent);
+    pruning.calibration = Calibration::kGaussian;
+    pruning.refit = RefitMode::kOneShot;
+    pruning.gaussian_tokens = 2000;
+    begin_anew();
+  }
+  void begin_anew() {
+    pruner.emplace(open->checkpoint, open->model, nullptr, pruning, open->new_store(), open->silent);
   }
   const test::TemporaryFolder folder;
   std::optional<OpenedModel> open;
+  SelfOptions pruning;
   std::optional<SelfPruner> pruner;
 };
 
@@ -105,6 +121,7 @@ TEST_F(AdaptiveTest, TakesFromTheLayerThatHasNeuronsToSpare) {
     options.curves = CurveKind::kError;
     options.unit = unit;
     options.width_multiple = 4;
+    begin_anew();
     const AdaptiveWidths adaptive = adaptive_widths(*pruner, {24, 24, 24}, options);
     ASSERT_EQ(adaptive.widths.size(), 3U);
     EXPECT_LE(std::accumulate(adaptive.widths.begin(), adaptive.widths.end(), int64_t{0}), 72);
@@ -126,6 +143,14 @@ TEST_F(AdaptiveTest, TakesFromTheLayerThatHasNeuronsToSpare) {
       }
     }
     EXPECT_NEAR(adaptive.cost, best, 1e-12 + 1e-9 * best);
+
+    // What was measured is not measured again, and a curve that cannot be this layer's is none.
+    pruner->store().put("curve/0", pruner->store().find("curve/1")->first(24));
+    pruner->store().remove("curve/2");
+    const AdaptiveWidths again = adaptive_widths(*pruner, {24, 24, 24}, options);
+    EXPECT_EQ(again.widths, adaptive.widths);
+    EXPECT_EQ(again.cost, adaptive.cost);
+    for (size_t l = 0; l < 3; ++l) EXPECT_EQ(again.curves[l].cost, adaptive.curves[l].cost);
   }
 }
 
@@ -142,7 +167,7 @@ TEST(AdaptiveGguf, BytesAreThoseOfTheTypesThatAreWritten) {
   pruning.calibration = Calibration::kGaussian;
   pruning.refit = RefitMode::kOneShot;
   pruning.gaussian_tokens = 500;
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, pruning, open.scratch, open.silent);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, pruning, open.new_store(), open.silent);
   AdaptiveOptions options;
   options.curves = CurveKind::kError;
   options.unit = BudgetUnit::kBytes;

@@ -75,7 +75,7 @@ class ChangedModels : public testing::TestWithParam<std::string> {};
 TEST_P(ChangedModels, GiveBackWhatTheyWereGivenAndSlicingWritesIt) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   OpenedModel open(data / "golden" / GetParam());
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   const int64_t width = open.model.layers[0].ffn.neurons.width;
   const std::vector<int64_t> kept = some_of(width);
   const auto count = static_cast<int64_t>(kept.size());
@@ -140,7 +140,7 @@ class ChangedModelTest : public testing::Test {
   ChangedModelTest() {
     made.write(folder / "model");
     open.emplace(folder / "model");
-    changed.emplace(open->checkpoint, open->model, open->scratch);
+    changed.emplace(open->checkpoint, open->model, open->new_store());
   }
   const test::TemporaryFolder folder;
   test::TinyModel made = test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3});
@@ -208,7 +208,7 @@ class ChangedGguf : public testing::TestWithParam<Dtype> {
   ChangedGguf() {
     test::tiny_gguf(GetParam()).write(folder / "in.gguf");
     open.emplace(folder / "in.gguf");
-    changed.emplace(open->checkpoint, open->model, open->scratch);
+    changed.emplace(open->checkpoint, open->model, open->new_store());
   }
   // The cut file, opened.
   void write() {

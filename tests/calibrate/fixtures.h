@@ -1,10 +1,13 @@
 // Checkpoints that are open with their description, and what the tests of shrinking share.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/progress.h"
+#include "base/scratch_file.h"
+#include "base/store_part.h"
 #include "calibrate/shrink.h"
 #include "linalg/matrices.h"
 #include "support/tiny_model.h"
@@ -19,12 +22,17 @@ inline const std::vector<std::string> kGoldenFamilies{"llama", "llama_sharded", 
 struct OpenedModel {
   explicit OpenedModel(const std::filesystem::path& folder)
       : checkpoint(folder), model(describe_model(checkpoint)), scratch(scratch_folder.path()) {}
+  /// A store of a run of its own.
+  ResultStore& new_store() {
+    return *stores.emplace_back(std::make_unique<StorePart>(scratch, std::to_string(stores.size()) + "/"));
+  }
   int64_t layers() const { return static_cast<int64_t>(model.layers.size()); }
 
   Checkpoint checkpoint;
   ModelDescription model;
   TemporaryFolder scratch_folder;
   ScratchFile scratch;
+  std::vector<std::unique_ptr<StorePart>> stores;
   SilentProgress silent;
 };
 

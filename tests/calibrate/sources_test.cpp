@@ -32,9 +32,9 @@ class WithoutAModelRun : public testing::TestWithParam<std::string> {};
 TEST_P(WithoutAModelRun, GaussianInputsAndTheirFolderShrinkAlike) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   OpenedModel open(data / "golden" / GetParam());
-  SelfPruner gaussian(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
+  SelfPruner gaussian(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
   const ShrinkPlan plan = two_thirds(open.model);
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   const ShrinkOutcome outcome = gaussian.shrink(plan, changed);
   EXPECT_FALSE(outcome.kl_on_own);
   ASSERT_EQ(outcome.sites.size(), open.model.layers.size());
@@ -67,9 +67,9 @@ TEST_P(WithoutAModelRun, GaussianInputsAndTheirFolderShrinkAlike) {
   stored.calibration = Calibration::kStoredMoments;
   stored.stored = &reader;
   stored.refit = RefitMode::kOneShot;
-  SelfPruner again(open.checkpoint, open.model, nullptr, stored, open.scratch, open.silent);
+  SelfPruner again(open.checkpoint, open.model, nullptr, stored, open.new_store(), open.silent);
   EXPECT_EQ(again.words(), gaussian.words());
-  ChangedModel same(open.checkpoint, open.model, open.scratch);
+  ChangedModel same(open.checkpoint, open.model, open.new_store());
   again.shrink(plan, same);
   EXPECT_EQ(same.mask().kept, changed.mask().kept);
   EXPECT_EQ(replaced_bytes(same), bytes);
@@ -86,8 +86,8 @@ TEST_P(WithoutAModelRun, GaussianInputsAndTheirFolderShrinkAlike) {
 TEST_P(WithoutAModelRun, WithoutARefitWeightsStayAsTheyWere) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   OpenedModel open(data / "golden" / GetParam());
-  ChangedModel cut(open.checkpoint, open.model, open.scratch);
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(RefitMode::kNone), open.scratch,
+  ChangedModel cut(open.checkpoint, open.model, open.new_store());
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(RefitMode::kNone), open.new_store(),
                     open.silent);
   for (const SiteOutcome& site : pruner.shrink(two_thirds(open.model), cut).sites)
     EXPECT_EQ(site.error_after, site.error_before);
@@ -122,10 +122,10 @@ TEST_F(Sources, KnowWhatTheyKnow) {
 
 TEST_F(Sources, HeadsByGaussianInputsAreRefused) {
   OpenedModel open(folder / "model");
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
   ShrinkPlan plan = two_thirds(open.model);
   plan.kv_groups = {1, 1, 1};
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   test::expect_error(ErrorCode::kBadOption, {"layer 0", "attention", "say nothing"},
                      [&] { pruner.shrink(plan, changed); });
 }
@@ -134,7 +134,7 @@ TEST_F(Sources, AnEngineThatIsNeededIsAskedForFirst) {
   OpenedModel open(folder / "model");
   const auto refused = [&](SelfOptions options, const std::vector<std::string>& fragments) {
     test::expect_error(ErrorCode::kBadOption, fragments,
-                       [&] { SelfPruner(open.checkpoint, open.model, nullptr, options, open.scratch, open.silent); });
+                       [&] { SelfPruner(open.checkpoint, open.model, nullptr, options, open.new_store(), open.silent); });
   };
   refused({}, {"calibration", "run the model"});
   refused(gaussian_options(RefitMode::kSequential), {"calibration"});
@@ -143,7 +143,7 @@ TEST_F(Sources, AnEngineThatIsNeededIsAskedForFirst) {
   refused(feedback, {"feedback", "1.5"});
   feedback.feedback = std::nan("");
   refused(feedback, {"feedback"});
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
   EXPECT_TRUE(pruner.text().empty());
   EXPECT_TRUE(pruner.sensitivities().empty());
   test::expect_error(ErrorCode::kBadOption, {"run the model"}, [&] { pruner.fresh_text(1); });
@@ -151,10 +151,10 @@ TEST_F(Sources, AnEngineThatIsNeededIsAskedForFirst) {
 
 TEST_F(Sources, DroppedLayersAreLeftOutAndTheOthersCut) {
   OpenedModel open(folder / "model");
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
   ShrinkPlan plan = two_thirds(open.model);
   plan.dropped_layers = {1};
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   const auto outcome = pruner.shrink(plan, changed);
   ASSERT_EQ(outcome.sites.size(), 2U);
   EXPECT_EQ(outcome.sites[1].layer, 2);
@@ -164,8 +164,8 @@ TEST_F(Sources, DroppedLayersAreLeftOutAndTheOthersCut) {
 
 TEST_F(Sources, WholeWidthsChangeNothing) {
   OpenedModel open(folder / "model");
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   EXPECT_TRUE(pruner.shrink({{24, 24, 24}, {}, {}}, changed).sites.empty());
   EXPECT_TRUE(changed.replaced().empty());
 }
@@ -179,8 +179,8 @@ TEST_F(Sources, DeadNeuronsGoFirst) {
   }
   write("dead");
   OpenedModel open(folder / "dead");
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   const auto outcome = pruner.shrink({{24, 20, 24}, {}, {}}, changed);
   ASSERT_EQ(outcome.sites.size(), 1U);
   EXPECT_EQ(outcome.sites[0].dead_units, 4);
@@ -189,7 +189,7 @@ TEST_F(Sources, DeadNeuronsGoFirst) {
     const auto& kept = changed.mask().kept[1];
     EXPECT_TRUE(std::find(kept.begin(), kept.end(), neuron) == kept.end()) << neuron;
   }
-  ChangedModel more(open.checkpoint, open.model, open.scratch);
+  ChangedModel more(open.checkpoint, open.model, open.new_store());
   pruner.shrink({{24, 22, 24}, {}, {}}, more);  // two dead ones stay
   for (const auto& [name, bytes] : replaced_bytes(more)) {
     std::vector<float> values(bytes.size() / 4);
@@ -260,8 +260,8 @@ TEST_F(Sources, ActivationsBeyondTheRangeNameTheLayer) {
   for (size_t i = 0; i < 16; ++i) made.set("model.layers.1.post_attention_layernorm.weight", i, 1e30F);
   write("loud");
   OpenedModel open(folder / "loud");
-  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.scratch, open.silent);
-  ChangedModel changed(open.checkpoint, open.model, open.scratch);
+  SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(), open.new_store(), open.silent);
+  ChangedModel changed(open.checkpoint, open.model, open.new_store());
   test::expect_error(ErrorCode::kNonFinite, {"layer 1"}, [&] { pruner.shrink(two_thirds(open.model), changed); });
 }
 

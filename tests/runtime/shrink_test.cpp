@@ -138,7 +138,8 @@ TEST_P(ShrinkingLayouts, RefittingCostsLessThanCutting) {
     options.refit_attention = false;
     options.neuron_steps = steps;
     const auto source = following_source(whole.engine, texts, 0);
-    ChangedModel changed(whole.checkpoint, whole.model, scratch);
+    ScratchFile parts(temporary.path());
+    ChangedModel changed(whole.checkpoint, whole.model, parts);
     return *shrink(whole.checkpoint, whole.model, plan, options, *source, none, changed, silent).kl_on_own;
   };
   const double cut = kl_of(false, 0), down = kl_of(true, 0), neurons = kl_of(true, 1);
@@ -167,10 +168,11 @@ TEST_P(ShrinkingLayouts, MomentsFromAFolderChooseAsThoseOfTheEngine) {
   stored.calibration = Calibration::kStoredMoments;
   stored.given.clear();
   stored.stored = &reader;
-  SelfPruner again(whole.checkpoint, whole.model, nullptr, stored, scratch, silent);
+  ScratchFile other(temporary.path());
+  SelfPruner again(whole.checkpoint, whole.model, nullptr, stored, other, silent);
   ShrinkPlan plan = plan_of(whole.model);
   plan.dropped_layers.clear();
-  ChangedModel one(whole.checkpoint, whole.model, scratch), two(whole.checkpoint, whole.model, scratch);
+  ChangedModel one(whole.checkpoint, whole.model, scratch), two(whole.checkpoint, whole.model, other);
   direct.shrink(plan, one);
   again.shrink(plan, two);
   EXPECT_EQ(one.mask().kept, two.mask().kept);
@@ -200,7 +202,8 @@ TEST(ShrinkingOrder, LeavesAloneWhatIsNeitherCutNorAfterACut) {
     options.neuron_steps = 0;
     options.refit = refit;
     options.refit_attention = refit_attention;
-    ChangedModel changed(whole.checkpoint, whole.model, scratch);
+    ScratchFile parts(temporary.path());
+    ChangedModel changed(whole.checkpoint, whole.model, parts);
     std::vector<std::string> sites;
     for (const SiteOutcome& site :
          shrink(whole.checkpoint, whole.model, plan, options, source, none, changed, silent).sites)
@@ -247,10 +250,10 @@ TEST(SelfPruner, FreshTextIsOfOtherSequencesThanTheTextFitted) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   RunningModel whole(data / "models" / "stories260K");
   const TemporaryFolder temporary;
-  ScratchFile scratch(temporary.path());
   SilentProgress silent;
   std::set<std::vector<TokenId>> fitted, fresh;
   for (const uint64_t seed : {0, 1, 42}) {
+    ScratchFile scratch(temporary.path());
     SelfOptions options;
     options.sequences = 8;
     options.tokens = 40;
