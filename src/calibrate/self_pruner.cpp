@@ -155,6 +155,7 @@ ShrinkOptions SelfPruner::shrink_options() const {
   shrink.neuron_iterations = options_.neuron_iterations;
   shrink.damping = options_.damping;
   shrink.precision = options_.precision;
+  shrink.accelerator = options_.accelerator;
   return shrink;
 }
 

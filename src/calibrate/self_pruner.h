@@ -39,6 +39,7 @@ struct SelfOptions {
   int64_t sensitivity_tokens = 65536;  // that it is measured on, from the front of the text
   std::optional<double> damping;
   Precision precision = Precision::kAuto;
+  Accelerator* accelerator = nullptr;  // what chooses and refits; null: the host
 };
 
 /// "256 sequences of up to 256 tokens that the model wrote itself, seed 42", for people and manifests.

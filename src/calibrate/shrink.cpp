@@ -166,8 +166,12 @@ class Shrinker {
     const auto bias = site_bias(checkpoint_, model_, layer, site);
     const TargetMoments* target = moments.target ? &*moments.target : nullptr;
     const std::vector<int64_t> kept = changed_.kept_inputs(layer, site);
+    const std::vector<double>* const dense_bias = bias ? &*bias : nullptr;
+    Accelerator* const accelerator = options_.accelerator;
     const Refit result =
-        prunenet::refit(moments.inputs, target, weight, bias ? &*bias : nullptr, kept, refit_options(options_));
+        accelerator != nullptr
+            ? accelerator->refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_))
+            : prunenet::refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_));
     outcome.target_energy = result.target_energy;
     outcome.error_before = result.plain_error;
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;
@@ -257,7 +261,9 @@ Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription&
   elimination.damping = options.damping;
   elimination.precision = options.precision;
   elimination.where = fmt::format("layer {}, {}", layer, site_name(site));
-  return eliminate(moments, weight, sensitivity ? &*sensitivity : nullptr, elimination);
+  const Matrix<float>* const metric = sensitivity ? &*sensitivity : nullptr;
+  if (options.accelerator != nullptr) return options.accelerator->eliminate(moments, weight, metric, elimination);
+  return eliminate(moments, weight, metric, elimination);
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include "calibrate/changed_model.h"
 #include "calibrate/moment_source.h"
 #include "calibrate/sensitivities.h"
+#include "engine/accelerator.h"
 #include "surgeon/eliminate.h"
 #include "surgeon/refit.h"
 
@@ -33,6 +34,7 @@ struct ShrinkOptions {
   double neuron_damping = 4;  // see NeuronRefitOptions
   std::optional<double> damping;
   Precision precision = Precision::kAuto;
+  Accelerator* accelerator = nullptr;  // what chooses and refits; null: this room's host
 };
 
 /// What became of one site. Errors are E|t - y|^2 a token, t what the outputs ought to be, y what they are.

@@ -184,6 +184,8 @@ class MethodComparison {
     if (open_.checkpoint.gguf() != nullptr) prune.output += ".gguf";
     prune.self.from_gguf = open_.checkpoint.gguf() != nullptr;
     prune.self.to_gguf = open_.checkpoint.gguf() != nullptr;
+    prune.training.device = options_.device;
+    prune.training.threads = options_.usable_threads();
     prune.selection.method = method.method;
     prune.selection.width_multiple = options_.width_multiple;
     prune.selection.seed = options_.seed;

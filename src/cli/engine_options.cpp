@@ -42,15 +42,19 @@ void let_waiting_threads_sleep() {
   // Where that is not possible, it goes on as it is.
 }
 
+void add_device_option(CLI::App& verb, std::string& device) {
+  verb.add_option("--device", device, "Where to compute: cpu, cuda or cuda:N")
+      ->capture_default_str()
+      ->check(device_name());
+}
+
 void add_engine_choices(CLI::App& verb, EngineVerbOptions& options) {
   verb.add_option(
           "--dtype", options.dtype,
           "Arithmetic of the matrix products: f32 (numbers to trust) or bf16 (half the memory, faster, coarser)")
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
-  verb.add_option("--device", options.device, "Where to compute: cpu, cuda or cuda:N")
-      ->capture_default_str()
-      ->check(device_name());
+  add_device_option(verb, options.device);
   verb.add_flag("--stream", options.stream,
                 "Keep one layer in memory at a time: for models larger than memory; slower");
   add_common_options(verb, options, true);
@@ -73,6 +77,15 @@ std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptio
   progress.advance(1);
   progress.end();
   return loaded;
+}
+
+std::unique_ptr<Accelerator> open_accelerator(const std::string& device, int threads) {
+  if (device == "cpu") return nullptr;
+  AcceleratorOptions accelerator;
+  accelerator.device = device;
+  accelerator.threads = threads;
+  accelerator.throw_if_cancelled = &throw_if_cancelled;
+  return load_accelerator(accelerator);
 }
 
 std::string engine_words(const EngineVerbOptions& options) {

@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "cli/verb.h"
+#include "engine/accelerator.h"
 #include "engine/engine.h"
 
 namespace prunenet::cli {
@@ -28,6 +29,12 @@ void let_waiting_threads_sleep();
 
 /// A model ready to run; `open` must outlive it. Throws what load_engine throws.
 std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptions& options, Progress& progress);
+
+/// Adds --device alone.
+void add_device_option(CLI::App& verb, std::string& device);
+/// What chooses, refits and trains on that device; null for "cpu", where the host does. Throws what load_accelerator
+/// throws.
+std::unique_ptr<Accelerator> open_accelerator(const std::string& device, int threads);
 
 /// "f32 on cpu", for reports and tables.
 std::string engine_words(const EngineVerbOptions& options);

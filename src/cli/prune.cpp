@@ -220,6 +220,10 @@ void add_prune(CLI::App& program, Action& action) {
     }
     options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
     check_self_options(*options->selection.verb, options->self, is_self);
+    if (!is_self && !options->trains())
+      refuse_said(*verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
+    options->training.device = options->device;
+    options->training.threads = options->usable_threads();
     const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);
     check_selection(options->selection, !options->report.empty(), other_cuts);
     if (is_self && needs_engine(options->self)) let_waiting_threads_sleep();

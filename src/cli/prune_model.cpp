@@ -162,10 +162,9 @@ RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel
   Json said = {{"method", options.method_name()}, {"seed", options.selection.seed}};
   said.update(options_json(options, open));
   const SelfVerbOptions& self = options.self;
-  if (options.is_self() && needs_engine(self)) {
-    said["device"] = options.device.substr(0, options.device.find(':'));
-    said["check"] = self.check;
-  }
+  const bool runs_model = options.is_self() && needs_engine(self);
+  if (runs_model || options.trains()) said["device"] = options.device.substr(0, options.device.find(':'));
+  if (runs_model) said["check"] = self.check;
   if (options.selection.whole_blocks) said["whole_blocks"] = true;
   // The text of a file is its bytes, and how they become tokens.
   const bool is_file = self.calibration != "own-text" && self.calibration != "random-tokens" && needs_engine(self);

@@ -10,6 +10,7 @@
 #include "base/scratch_file.h"
 #include "base/version.h"
 #include "calibrate/energy_scorer.h"
+#include "cli/engine_options.h"
 #include "cli/format.h"
 #include "policy/prunenet_scorer.h"
 #include "selection/budget.h"
@@ -177,9 +178,14 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
   options.seed = selection.seed;
   AdamWOptions adamw;
   adamw.learning_rate = training.learning_rate;
-  HostBackend<Real> backend(layers, spectra.store<Real>(),
-                            PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), selection.seed), adamw);
-  TrainResult result = train_prunenet(backend, widths, options, store, progress);
+  auto initial = PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), selection.seed);
+  std::unique_ptr<PolicyBackend> backend;
+  if (const auto accelerator = open_accelerator(training.device, training.threads)) {
+    backend = accelerator->policy_backend(layers, initial, adamw, route_of(training), kResidentBytes);
+  } else {
+    backend = std::make_unique<HostBackend<Real>>(layers, spectra.store<Real>(), std::move(initial), adamw);
+  }
+  TrainResult result = train_prunenet(*backend, widths, options, store, progress);
   if (!result.converged) progress.warn("an eigenvalue computation did not converge; the rewards of this training are not exact");
   TrainedPolicy trained;
   trained.file.network = std::move(result.policy);

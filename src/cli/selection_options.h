@@ -19,6 +19,8 @@ struct TrainingOptions {
   double learning_rate = 1e-3;
   bool kl = false;
   std::string precision = "auto", route = "gram";
+  std::string device = "cpu";  // filled in by the verb, which has the option
+  int threads = 0;             // likewise
 };
 void add_training_options(CLI::App& verb, TrainingOptions& options);
 

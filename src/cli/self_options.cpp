@@ -41,7 +41,6 @@ constexpr const char* kSelfOnly[] = {"--calibration",
                                      "--ratio-total",
                                      "--check",
                                      "--dtype",
-                                     "--device",
                                      "--stream"};
 
 }  // namespace

@@ -88,6 +88,8 @@ class SelfRunner {
     open_moments();
     SelfOptions options = pruner_options(self_, *request_.selection, open_);  // reads a given text: what is wrong with it shows at once
     if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
+    accelerator_ = open_accelerator(request_.engine->device, request_.engine->usable_threads());
+    options.accelerator = accelerator_.get();
     if (!self_.moments.empty() && !reader_) fill_moments(options);
     if (reader_) {
       options.calibration = Calibration::kStoredMoments;
@@ -267,6 +269,7 @@ class SelfRunner {
   Progress& progress_;
   std::optional<MomentsReader> reader_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Accelerator> accelerator_;  // null: the host chooses and refits
   SelfRun run_;
 };
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/staging_folder.h"
 #include "base/system.h"
+#include "cli/engine_options.h"
 #include "cli/format.h"
 #include "cli/journalled_run.h"
 #include "cli/prune_model.h"
@@ -25,7 +26,8 @@ RunJournal::Identity train_identity(const TrainVerbOptions& options, const OpenM
   PruneOptions prune;
   prune.selection = options.selection;
   prune.training = options.training;
-  Json said = {{"seed", options.selection.seed}};
+  const std::string& device = options.training.device;
+  Json said = {{"seed", options.selection.seed}, {"device", device.substr(0, device.find(':'))}};
   said.update(options_json(prune, open));
   return run_identity("train", open, said);
 }
@@ -100,11 +102,13 @@ void add_train(CLI::App& program, Action& action) {
   add_training_options(*verb, options->training);
   verb->add_flag("--force", options->force, "Overwrite the policy file");
   add_restart_option(*verb, options->restart);
+  add_device_option(*verb, options->training.device);
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet train ./Llama-2-7b-hf -o policy.safetensors --ratio 0.3 --episodes 10 --lr 5e-4");
   verb->callback([options, &action] {
     options->selection.method = "prunenet";  // there is no other policy to train
     check_selection(options->selection);
+    options->training.threads = options->usable_threads();
     action = [options] { train(*options); };
   });
 }

@@ -40,14 +40,15 @@ class Accelerator {
   virtual Elimination eliminate(const Moments& moments, const Matrix<float>& w, const Matrix<float>* sensitivity,
                                 const EliminationOptions& options) = 0;
 
-  /// prunenet::refit on the device. Device memory: an F x F matrix in f32, one and two K x K in the precision asked for.
+  /// prunenet::refit on the device. Device memory: an F x F matrix in f32, one and two K x K in the precision asked
+  /// for.
   virtual Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
                       const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) = 0;
 
   /// Training of the published policy with parameters, both moments and the layers' Gram matrices on the device, in f32
   /// or f64. Noise and draws are the training loop's, so the same seed draws alike. kDirect: torch's svdvals.
-  /// Layers and Gram matrices stay on the device while they fill at most `resident_bytes` of it; others are uploaded and
-  /// formed anew each time. `source` must outlive it.
+  /// Layers and Gram matrices stay on the device while they fill at most `resident_bytes` of it; others are uploaded
+  /// and formed anew each time. `source` must outlive it.
   virtual std::unique_ptr<PolicyBackend> policy_backend(LayerSource<float>& source, const PolicyNetwork<float>& initial,
                                                         const AdamWOptions& adamw, SpectrumRoute route,
                                                         int64_t resident_bytes) = 0;

@@ -91,6 +91,7 @@ struct EngineOptions {
   std::string device = "cpu";               // "cpu", "cuda" or "cuda:N"
   bool stream = false;                      // keep one layer in memory at a time
   int threads = 0;                          // 0: all processors
+  bool all_in_torch = false;  // on the CPU, too, moments and refits as on a GPU: for tests, slower, other last bits
   void (*throw_if_cancelled)() = nullptr;   // asked between layers
 };
 

@@ -135,7 +135,9 @@ class DeviceState {
 
   void downdate_blocks(const at::Tensor& r, const at::Tensor& t, const at::Tensor& u) {
     const int64_t count = stored_groups();
-    const auto across = [&](const at::Tensor& rows) { return rows.to(at::kDouble).view({s_, count, s_}).transpose(0, 1); };
+    const auto across = [&](const at::Tensor& rows) {
+      return rows.to(at::kDouble).view({s_, count, s_}).transpose(0, 1);
+    };
     const at::Tensor left = across(t).transpose(1, 2);  // [groups, x, p]
     if (s_ == 1) {
       h_blocks_.sub_(left * across(r));
@@ -175,16 +177,16 @@ class DeviceState {
   }
 
   int64_t s_;
-  at::Tensor h_, a_;                  // [n, n]
-  std::vector<int64_t> groups_;       // stored groups, ascending
-  at::Tensor alive_, order_;          // of stored groups; 0, 1, 2 ...
-  at::Tensor within_;                 // 0 .. s - 1
-  at::Tensor h_blocks_, a_blocks_;    // f64 [stored groups, s, s], up to date
-  at::Tensor scores_;                 // f64, of stored groups; infinite: never to be chosen
-  at::Tensor settled_;                // false from where H was not positive definite
-  int64_t rows_ = 0, dead_ = 0;       // of a panel; stored groups that are gone
-  at::Tensor r_, t_, u_;              // [rows, n]: what waits
-  at::Tensor which_, losses_;         // of the panel's removals
+  at::Tensor h_, a_;                // [n, n]
+  std::vector<int64_t> groups_;     // stored groups, ascending
+  at::Tensor alive_, order_;        // of stored groups; 0, 1, 2 ...
+  at::Tensor within_;               // 0 .. s - 1
+  at::Tensor h_blocks_, a_blocks_;  // f64 [stored groups, s, s], up to date
+  at::Tensor scores_;               // f64, of stored groups; infinite: never to be chosen
+  at::Tensor settled_;              // false from where H was not positive definite
+  int64_t rows_ = 0, dead_ = 0;     // of a panel; stored groups that are gone
+  at::Tensor r_, t_, u_;            // [rows, n]: what waits
+  at::Tensor which_, losses_;       // of the panel's removals
 };
 
 struct Problem {

@@ -90,8 +90,7 @@ at::Tensor scaled_moments_on(const Moments& moments, const Scaling& scaling, std
   for (int64_t first = 0; first < n; first += at_once) {
     const int64_t rows = std::min(at_once, n - first);
     const auto part = [&](const at::Tensor& vector) { return vector.narrow(0, first, rows).unsqueeze(1); };
-    at::Tensor block =
-        second.index_select(0, index.narrow(0, first, rows)).index_select(1, index).to(at::kDouble);
+    at::Tensor block = second.index_select(0, index.narrow(0, first, rows)).index_select(1, index).to(at::kDouble);
     block = (block - part(mean) * mean) * part(inverse) * inverse;
     scaled.narrow(0, first, rows).copy_(block);
   }

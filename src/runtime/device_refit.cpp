@@ -72,8 +72,7 @@ class DeviceRefit {
   Refit run() {
     Refit result;
     const auto k = static_cast<int64_t>(live_kept_.size());
-    result.damping =
-        options_.damping.value_or(automatic_damping(kept_index_.size(0), moments_.tokens, precision_));
+    result.damping = options_.damping.value_or(automatic_damping(kept_index_.size(0), moments_.tokens, precision_));
     PRUNENET_CHECK(result.damping >= 0 && std::isfinite(result.damping));
     at::Tensor w = w_.index_select(1, kept_index_);
     if (!all_finite(w)) fail(ErrorCode::kNonFinite, options_.where, "the weights hold NaN or infinity");
@@ -154,8 +153,7 @@ class DeviceRefit {
     result.plain_error = centred_error + (has_bias_ ? squared_norm(left_) : 0);
 
     at::Tensor right, change;
-    for (;; result.damping =
-                std::max(10 * result.damping, automatic_damping(k, moments_.tokens, options_.precision))) {
+    for (;; result.damping = std::max(10 * result.damping, automatic_damping(k, moments_.tokens, options_.precision))) {
       at::Tensor damped = c_kept.clone();
       damped.diagonal().fill_(1 + result.damping);
       right = options_.towards == RidgeTowards::kZero ? gradient - result.damping * w_kept : gradient;
@@ -174,8 +172,7 @@ class DeviceRefit {
                           result.damping * squared_norm(change);
     result.error = std::max(0.0, fitted);
     const at::Tensor live = on_device(live_kept_, place_.device);
-    const at::Tensor moved =
-        w.index_select(1, live).to(at::kDouble) + change.to(at::kDouble) * inverse_scales(k);
+    const at::Tensor moved = w.index_select(1, live).to(at::kDouble) + change.to(at::kDouble) * inverse_scales(k);
     w.index_copy_(1, live, moved.to(at::kFloat));
   }
 
@@ -186,11 +183,11 @@ class DeviceRefit {
   Precision precision_;
   Place place_;
   Scaling scaling_;
-  at::Tensor kept_index_, w_;          // int64 [kept]; f32 [D, F]
-  at::Tensor mean_, bias_, left_;      // f64 [F], [D], [D]; the last two undefined where there is no bias
-  std::vector<int64_t> order_;         // live inputs: the kept ones, then the removed ones
-  std::vector<int64_t> live_kept_;     // positions among the kept of the first of them
-  std::vector<int64_t> dead_kept_;     // and of those without energy
+  at::Tensor kept_index_, w_;       // int64 [kept]; f32 [D, F]
+  at::Tensor mean_, bias_, left_;   // f64 [F], [D], [D]; the last two undefined where there is no bias
+  std::vector<int64_t> order_;      // live inputs: the kept ones, then the removed ones
+  std::vector<int64_t> live_kept_;  // positions among the kept of the first of them
+  std::vector<int64_t> dead_kept_;  // and of those without energy
 };
 
 }  // namespace

@@ -35,7 +35,8 @@ void MomentTensors::require_finite(const at::Tensor& rows, const at::Tensor& sum
 }
 
 void MomentTensors::add(const at::Tensor& h, const at::Tensor& targets) {
-  PRUNENET_CHECK(h.size(1) == inputs_ && (outputs_ == 0 || (targets.size(0) == h.size(0) && targets.size(1) == outputs_)));
+  PRUNENET_CHECK(h.size(1) == inputs_ &&
+                 (outputs_ == 0 || (targets.size(0) == h.size(0) && targets.size(1) == outputs_)));
   if (host_) {
     const at::Tensor plain = h.to(at::kCPU, at::kFloat).contiguous();
     if (outputs_ == 0) return host_->add(numbers_of(plain));

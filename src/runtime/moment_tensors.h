@@ -1,5 +1,5 @@
-// Moments of tensors, where the tensors lie: on the CPU they go to the accumulator of the moments room, whose bits do not
-// depend on the number of threads; on another device they are summed there, and only averages come back.
+// Moments of tensors, where the tensors lie: on the CPU they go to the accumulator of the moments room, whose bits do
+// not depend on the number of threads; on another device they are summed there, and only averages come back.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -13,8 +13,8 @@ namespace prunenet {
 
 class MomentTensors {
  public:
-  /// `inputs` F and `outputs` D as in MomentAccumulator. `device`: where the tensors lie. `in_torch`: sum in torch on the
-  /// CPU, too (what a GPU does, for tests).
+  /// `inputs` F and `outputs` D as in MomentAccumulator. `device`: where the tensors lie. `in_torch`: sum in torch on
+  /// the CPU, too (what a GPU does, for tests).
   MomentTensors(int64_t inputs, int64_t outputs, at::Device device, bool in_torch, std::string where);
 
   /// Adds n tokens: `h` [n, F] of any floating type and, where outputs > 0, `targets` [n, D]. Throws kNonFinite, naming
@@ -34,7 +34,7 @@ class MomentTensors {
   std::string where_;
   std::optional<MomentAccumulator> host_;
   int64_t tokens_ = 0;
-  at::Tensor second_, cross_;            // f32 [F, F], [D, F]
+  at::Tensor second_, cross_;             // f32 [F, F], [D, F]
   at::Tensor sum_, target_sum_, energy_;  // f64 [F], [D], []
 };
 

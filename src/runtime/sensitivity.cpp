@@ -2,11 +2,10 @@
 #include "runtime/sensitivity.h"
 
 #include "base/error.h"
-#include "moments/accumulator.h"
 #include "runtime/chunks.h"
 #include "runtime/layer_weights.h"
+#include "runtime/moment_tensors.h"
 #include "runtime/pieces.h"
-#include "runtime/site.h"
 
 namespace prunenet {
 namespace {
@@ -32,14 +31,12 @@ void for_sequences(std::vector<Sequence>& sequences, const Work& work) {
 }
 
 // E[g g^T] over all sequences; `part` names the gradient.
-Matrix<float> second_moment(std::vector<Sequence>& sequences, at::Tensor Sequence::*part, const std::string& where,
+Matrix<float> second_moment(const TorchEngine& engine, std::vector<Sequence>& sequences, at::Tensor Sequence::*part,
                             int64_t layer) {
-  MomentAccumulator accumulator((sequences.front().*part).size(1), 0,
-                                fmt::format("{}, layer {}, gradient of the loss", where, layer));
-  for (Sequence& sequence : sequences) {
-    const at::Tensor gradient = (sequence.*part).to(at::kCPU, at::kFloat).contiguous();
-    accumulator.add(numbers_of(gradient));
-  }
+  const at::Tensor& first = sequences.front().*part;
+  MomentTensors accumulator(first.size(1), 0, first.device(), engine.all_in_torch(),
+                            fmt::format("{}, layer {}, gradient of the loss", engine.where(), layer));
+  for (Sequence& sequence : sequences) accumulator.add(sequence.*part);
   Matrix<float> second = accumulator.finish().moments.second;
   second.triangularView<Eigen::StrictlyLower>() = second.transpose();
   return second;
@@ -104,8 +101,8 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
       });
     }
     transformer.release_block(static_cast<size_t>(layer));
-    visit(layer, Site::kFfn, second_moment(sequences, &Sequence::ffn, engine.where(), layer));
-    visit(layer, Site::kAttention, second_moment(sequences, &Sequence::attention, engine.where(), layer));
+    visit(layer, Site::kFfn, second_moment(engine, sequences, &Sequence::ffn, layer));
+    visit(layer, Site::kAttention, second_moment(engine, sequences, &Sequence::attention, layer));
   }
 }
 

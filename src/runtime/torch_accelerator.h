@@ -1,5 +1,5 @@
-// The accelerator on libtorch: each operation is a file of its own (device_eliminate, device_refit, device_policy); here
-// they stand behind the border.
+// The accelerator on libtorch: each operation is a file of its own (device_eliminate, device_refit, device_policy);
+// here they stand behind the border.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -106,7 +106,8 @@ TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& m
       weights_(checkpoint, torch_device(options.device)),
       transformer_(prepared(description_, checkpoint, options), weights_, weights_.device(),
                    {scalar_type(options.compute), options.stream, options.throw_if_cancelled}),
-      stream_(options.stream) {}
+      stream_(options.stream),
+      all_in_torch_(options.all_in_torch || !weights_.device().is_cpu()) {}
 
 int64_t TorchEngine::cache_bytes_per_id() const {
   return cache_bytes_per_token(description_, transformer_.type() == at::kFloat ? 4 : 2);

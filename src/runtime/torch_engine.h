@@ -28,6 +28,8 @@ class TorchEngine final : public Engine {
   void require_length(int64_t length, size_t sequence) const;
   /// Both for all ids of all sequences; each of at least `least` ids.
   void require_sequences(std::span<const std::vector<TokenId>> sequences, int64_t least) const;
+  /// Moments and refits are torch's own operations: on a GPU, or where the options ask for it.
+  bool all_in_torch() const { return all_in_torch_; }
   /// The model's folder, for errors.
   const std::string& where() const { return where_; }
 
@@ -39,7 +41,7 @@ class TorchEngine final : public Engine {
   TransformerDescription description_;
   CheckpointWeights weights_;
   Transformer transformer_;
-  bool stream_;
+  bool stream_, all_in_torch_;
 };
 
 /// Throws kUnsupported where torch has no such device.

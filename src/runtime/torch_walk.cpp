@@ -4,10 +4,10 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "moments/accumulator.h"
 #include "runtime/chunks.h"
 #include "runtime/divergence.h"
 #include "runtime/guard.h"
+#include "runtime/moment_tensors.h"
 #include "runtime/neuron_refit.h"
 
 namespace prunenet {
@@ -146,18 +146,12 @@ SiteMoments TorchWalk::compute_moments(int64_t layer, Site site, const std::opti
   const at::NoGradGuard no_grad;
   go_to(layer, site);
   const Linear& whole = matrix(site);
-  MomentAccumulator accumulator(
-      whole.weight.size(1), options ? whole.weight.size(0) : 0,
+  MomentTensors accumulator(
+      whole.weight.size(1), options ? whole.weight.size(0) : 0, whole.weight.device(), engine_.all_in_torch(),
       fmt::format("{}, layer {}, what the {}'s last matrix reads", engine_.where(), layer, site_name(site)));
   for (Part& part : parts_) {
     const at::Tensor inputs = site_inputs(part);
-    const at::Tensor plain = inputs.to(at::kCPU, at::kFloat).contiguous();
-    if (!options) {
-      accumulator.add(numbers_of(plain));
-      continue;
-    }
-    const at::Tensor target = target_of(part, site, inputs, *options).cpu().contiguous();
-    accumulator.add(numbers_of(plain), numbers_of(target));
+    accumulator.add(inputs, options ? target_of(part, site, inputs, *options) : at::Tensor());
   }
   CollectedMoments collected = accumulator.finish();
   return {std::move(collected.moments), std::move(collected.target)};

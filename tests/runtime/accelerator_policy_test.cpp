@@ -142,7 +142,8 @@ void follow_the_trajectory(const std::string& name, double tolerance) {
   const Golden<Real> golden(data / "policy_golden", name);
   GivenLayers<Real> layers({golden.matrix("W.0"), golden.matrix("W.1"), golden.matrix("W.2")});
   const PolicyNetwork<Real> initial{golden.matrix("P0"), golden.vector("b0"), golden.vector("r0")};
-  const auto backend = accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
+  const auto backend =
+      accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
   for (int64_t e = 0; e < 3; ++e) {
     std::vector<double> rewards;
     for (int64_t l = 0; l < 3; ++l) {
@@ -152,29 +153,35 @@ void follow_the_trajectory(const std::string& name, double tolerance) {
     }
     for (int64_t l = 0; l < 3; ++l) {
       SCOPED_TRACE(fmt::format("update of episode {}, layer {}", e, l));
-      const LogitGradient loss =
-          logit_gradient<double>(backend->logits(l), golden.noise(e, l), golden.rows(e, l),
-                                 rewards[static_cast<size_t>(l)], false);
+      const LogitGradient loss = logit_gradient<double>(backend->logits(l), golden.noise(e, l), golden.rows(e, l),
+                                                        rewards[static_cast<size_t>(l)], false);
       EXPECT_NEAR(loss.loss / golden.scalar(e, "losses", l), 1, tolerance);
       backend->update(l, loss.values);
       const auto state = state_of(*backend);
       const std::string at = fmt::format("e{}.l{}.", e, l);
       const auto expect = [&](const char* part, const std::string& tensor) {
         EXPECT_LT(relative_difference(numbers<Real>(state.at(part)),
-                                      golden.matrix(tensor).reshaped().template cast<double>()), tolerance)
+                                      golden.matrix(tensor).reshaped().template cast<double>()),
+                  tolerance)
             << part;
       };
-      EXPECT_LT(relative_difference(numbers<Real>(state.at("network.p")),
-                                    Vector<double>(golden.matrix(at + "P").template reshaped<Eigen::RowMajor>()
-                                                       .template cast<double>())), tolerance);
+      EXPECT_LT(
+          relative_difference(
+              numbers<Real>(state.at("network.p")),
+              Vector<double>(golden.matrix(at + "P").template reshaped<Eigen::RowMajor>().template cast<double>())),
+          tolerance);
       expect("network.b", at + "b");
       expect("network.q", at + "r");
     }
   }
 }
 
-TEST(DevicePolicyGolden, TheTrajectoryInF64Within1e9) { follow_the_trajectory<double>("f64", 1e-9); }
-TEST(DevicePolicyGolden, TheTrajectoryInF32Within1e4) { follow_the_trajectory<float>("f32", 1e-4); }
+TEST(DevicePolicyGolden, TheTrajectoryInF64Within1e9) {
+  follow_the_trajectory<double>("f64", 1e-9);
+}
+TEST(DevicePolicyGolden, TheTrajectoryInF32Within1e4) {
+  follow_the_trajectory<float>("f32", 1e-4);
+}
 
 // ---- against the host's backend ----
 
@@ -214,8 +221,8 @@ TEST_P(DevicePolicy, LogitsDistancesAndUpdatesAreTheHosts) {
         const double values = static_cast<double>(std::min({shape.rows, shape.cols, shape.keep}));
         const double step_of_ks = std::is_same<Real, double>::value ? 0 : 2 / values;
         EXPECT_NEAR(of_device, ks, step_of_ks + 1e-12);
-        const auto gradient = logit_gradient<double>(logits, std::vector<double>(static_cast<size_t>(shape.rows), 0.1),
-                                                     kept, 2, true);
+        const auto gradient =
+            logit_gradient<double>(logits, std::vector<double>(static_cast<size_t>(shape.rows), 0.1), kept, 2, true);
         host.update(l, gradient.values);
         device->update(l, gradient.values);
       }
@@ -225,11 +232,15 @@ TEST_P(DevicePolicy, LogitsDistancesAndUpdatesAreTheHosts) {
     EXPECT_LE((found.p - expected.p).cwiseAbs().maxCoeff(), 1e-5);
     EXPECT_LE((found.b - expected.b).cwiseAbs().maxCoeff(), 1e-5);
     EXPECT_LE((found.q - expected.q).cwiseAbs().maxCoeff(), 1e-5);
-    EXPECT_EQ(device->distance(0, [&] {
-      std::vector<int64_t> all(static_cast<size_t>(shape.rows));
-      for (int64_t i = 0; i < shape.rows; ++i) all[static_cast<size_t>(i)] = i;
-      return all;
-    }()).ks, 0);
+    EXPECT_EQ(device
+                  ->distance(0,
+                             [&] {
+                               std::vector<int64_t> all(static_cast<size_t>(shape.rows));
+                               for (int64_t i = 0; i < shape.rows; ++i) all[static_cast<size_t>(i)] = i;
+                               return all;
+                             }())
+                  .ks,
+              0);
   };
   check.template operator()<double>(1e-9);
   check.template operator()<float>(1e-3);
@@ -250,7 +261,8 @@ TEST(DevicePolicyTraining, DrawsAndRewardsAreTheHosts) {
   const auto initial = PolicyNetwork<double>::initial(72, 24, 42);
   SpectrumBase<double> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
   HostBackend<double> host(layers, spectra, initial, {});
-  const auto device = accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
+  const auto device =
+      accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
   const auto train = [&](PolicyBackend& backend) {
     const test::TemporaryFolder folder;
     ScratchFile store(folder.path());
@@ -297,7 +309,8 @@ TEST(DevicePolicyMemory, LayersThatFindNoRoomAreLoadedAgainAndGiveTheSame) {
   std::vector<Matrix<float>> w;
   for (uint32_t l = 0; l < 3; ++l) w.push_back(test::random_matrix<float>(50, 20, 60 + l));
   const auto initial = PolicyNetwork<float>::initial(50, 20, 1);
-  const std::vector<int64_t> kept{0, 1, 2, 3, 4, 9, 12, 13, 14, 15, 16, 20, 21, 30, 31, 32, 33, 34, 40, 41, 44, 45, 46, 48};
+  const std::vector<int64_t> kept{0,  1,  2,  3,  4,  9,  12, 13, 14, 15, 16, 20,
+                                  21, 30, 31, 32, 33, 34, 40, 41, 44, 45, 46, 48};
   const int64_t one = (50 * 20 + 20 * 20) * 4;
   std::vector<double> results;
   for (const int64_t room : {int64_t{0}, one, 3 * one}) {

@@ -1,5 +1,5 @@
-// Choosing, refitting and measuring on a device against the rooms' own code: the same choices where losses are apart, the
-// same numbers within what the precision allows, the same words for what is wrong.
+// Choosing, refitting and measuring on a device against the rooms' own code: the same choices where losses are apart,
+// the same numbers within what the precision allows, the same words for what is wrong.
 #include <cmath>
 #include <limits>
 
@@ -79,13 +79,11 @@ TEST_P(DeviceEliminate, InF32CostsWhatTheHostsChoiceCosts) {
   EXPECT_NEAR(found.error.back(), expected.error.back(), 1e-3 * expected.error.back());
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, DeviceEliminate,
-                         testing::Values(EliminationCase{60, 1, 20, false, false},
-                                         EliminationCase{300, 1, 290, true, false},
-                                         EliminationCase{300, 1, 300, false, true},
-                                         EliminationCase{96, 4, 20, true, true},
-                                         EliminationCase{384, 96, 3, true, false},
-                                         EliminationCase{400, 200, 1, false, false}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, DeviceEliminate,
+    testing::Values(EliminationCase{60, 1, 20, false, false}, EliminationCase{300, 1, 290, true, false},
+                    EliminationCase{300, 1, 300, false, true}, EliminationCase{96, 4, 20, true, true},
+                    EliminationCase{384, 96, 3, true, false}, EliminationCase{400, 200, 1, false, false}));
 
 TEST(DeviceEliminateEdge, DeadNeuronsAndDeadColumnsWithinAGroupCountNothing) {
   auto problem = random_problem(200, 24, 8, 3);
@@ -152,9 +150,8 @@ TEST(DeviceEliminateEdge, RefusesWhatIsNotFiniteOrDoesNotFit) {
   g(1, 4) = std::numeric_limits<float>::quiet_NaN();
   expect_error(ErrorCode::kNonFinite, {"layer 3, FFN", "sensitivity"},
                [&] { accelerator().eliminate(good.moments, good.w, &g, options); });
-  expect_error(ErrorCode::kMismatch, {"layer 3, FFN", "19", "20"}, [&] {
-    accelerator().eliminate(good.moments, Matrix<float>(good.w.leftCols(19)), nullptr, options);
-  });
+  expect_error(ErrorCode::kMismatch, {"layer 3, FFN", "19", "20"},
+               [&] { accelerator().eliminate(good.moments, Matrix<float>(good.w.leftCols(19)), nullptr, options); });
   g.resize(5, 5);
   expect_error(ErrorCode::kMismatch, {"layer 3, FFN", "5 x 5", "6"},
                [&] { accelerator().eliminate(good.moments, good.w, &g, options); });
@@ -255,7 +252,8 @@ TEST(DeviceMoments, EqualTheAccumulatorsWhateverTheChunks) {
   const Matrix<float> t = test::random_matrix<float>(kTokens, kOutputs, 32);
   MomentAccumulator host(kInputs, kOutputs);
   MomentTensors tensors(kInputs, kOutputs, torch_device(test::test_device()), true, "here");
-  for (int64_t first = 0, rows = 1; first < kTokens; first += rows, rows = std::min<int64_t>(3 * rows, kTokens - first)) {
+  for (int64_t first = 0, rows = 1; first < kTokens;
+       first += rows, rows = std::min<int64_t>(3 * rows, kTokens - first)) {
     const Matrix<float> some = h.middleRows(first, rows), wanted = t.middleRows(first, rows);
     host.add({some.data(), static_cast<size_t>(some.size())}, {wanted.data(), static_cast<size_t>(wanted.size())});
     tensors.add(to_tensor(some), to_tensor(wanted));
@@ -288,8 +286,9 @@ TEST(DeviceMoments, NameTheTokenThatIsNotFinite) {
   MomentTensors others(4, 2, place, true, "layer 5, FFN");
   at::Tensor bad = t.clone();
   bad[0][1] = -std::numeric_limits<float>::infinity();
-  expect_error(ErrorCode::kNonFinite, {"layer 5, FFN", "target 1 of token 0", "infinite"},
-               [&] { others.add(at::ones({3, 4}), bad); });
+  expect_error(ErrorCode::kNonFinite, {"layer 5, FFN", "target 1 of token 0", "infinite"}, [&] {
+    others.add(at::ones({3, 4}), bad);
+  });
 }
 
 }  // namespace
