@@ -6,6 +6,8 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "calibrate/stored_values.h"
+#include "calibrate/timed_source.h"
+#include "cost/engine_speed.h"
 
 namespace prunenet {
 
@@ -27,6 +29,7 @@ SelfPruner::SelfPruner(const Checkpoint& checkpoint, const ModelDescription& mod
       fail(ErrorCode::kBadOption, "calibration", "Gaussian inputs have no text that a sequential refit could follow");
     transformer_ = describe_transformer(checkpoint_, model_);
   }
+  if (options_.times != nullptr) shape_ = shape_of(checkpoint_, model_);
   if (!(options_.feedback >= 0 && options_.feedback <= 1))
     fail(ErrorCode::kBadOption, "feedback", "is {}, expected 0 to 1", options_.feedback);
 }
@@ -67,7 +70,7 @@ const std::vector<std::vector<TokenId>>& SelfPruner::text() {
       own.seed = options_.seed;
       own.first_sequence = kFirstCalibrationSequence;
       own.batch = options_.batch;
-      text_ = sampled(own);
+      text_ = sampled(own, "own text");
       break;
     }
     case Calibration::kRandomTokens:
@@ -93,12 +96,12 @@ std::vector<std::vector<TokenId>> SelfPruner::fresh_text(int64_t sequences, int6
   own.tokens = model_.max_context > 0 ? std::min(kFreshTokens, model_.max_context) : kFreshTokens;
   own.seed = options_.seed;
   own.batch = options_.batch;
-  return sampled(own);
+  return sampled(own, "checking the result");
 }
 
 // As many sequences at a time as are computed together anyway, each time a part: so that a run that is stopped loses no
 // more than those.
-std::vector<std::vector<TokenId>> SelfPruner::sampled(OwnTextOptions own) {
+std::vector<std::vector<TokenId>> SelfPruner::sampled(OwnTextOptions own, const char* phase) {
   std::vector<std::vector<TokenId>> texts;
   const int64_t first = own.first_sequence, sequences = own.sequences;
   if (own.batch < 1) own.batch = generation_batch(engine("own text"), own.tokens);
@@ -109,7 +112,12 @@ std::vector<std::vector<TokenId>> SelfPruner::sampled(OwnTextOptions own) {
     const std::string name = fmt::format("text/{}/{}", own.first_sequence, own.sequences);
     auto found = find_texts(store_, name, own.tokens, model_.vocab);
     if (!found || static_cast<int64_t>(found->size()) != own.sequences) {
+      TimedPhase timed(options_.times, phase);
       found = sample_own_text(engine("own text"), model_, own, progress_);
+      if (shape_) {
+        const auto drawn = static_cast<double>(num_tokens(*found) - own.sequences);
+        timed.count(WorkKind::kDecode, 2 * drawn * (shape_->layer_params() + shape_->head_params()));
+      }
       put_texts(store_, name, *found);
     }
     texts.insert(texts.end(), std::make_move_iterator(found->begin()), std::make_move_iterator(found->end()));
@@ -135,16 +143,24 @@ const Sensitivities& SelfPruner::sensitivities() {
     sensitivities_->complete();
   } else if (options_.calibration != Calibration::kGaussian) {
     const auto part = first_tokens(text(), options_.sensitivity_tokens);
-    if (!part.empty()) sensitivities_->measure(engine("weighing by the loss"), part, layers, progress_);
+    if (part.empty()) return *sensitivities_;
+    TimedPhase timed(options_.times, "what the loss feels");
+    sensitivities_->measure(engine("weighing by the loss"), part, layers, progress_);
+    const SourceWork work = walk_over(part);
+    if (shape_) timed.count(WorkKind::kBackward, work.tokens * backward_flops_per_token(*shape_, work.mean_length));
   }
   return *sensitivities_;
 }
 
 std::unique_ptr<MomentSource> SelfPruner::dense_moments() {
+  const auto timed = [&](std::unique_ptr<MomentSource> source, const SourceWork& work) {
+    return options_.times == nullptr ? std::move(source) : timed_source(std::move(source), *options_.times, *shape_, work);
+  };
+  using Kind = SourceWork::Kind;
   if (options_.calibration == Calibration::kGaussian)
-    return gaussian_source(checkpoint_, *transformer_, {options_.gaussian_tokens, options_.seed});
-  if (options_.calibration == Calibration::kStoredMoments) return stored_source(*options_.stored);
-  return dense_source(engine("measuring moments"), text());
+    return timed(gaussian_source(checkpoint_, *transformer_, {options_.gaussian_tokens, options_.seed}), {Kind::kGaussian});
+  if (options_.calibration == Calibration::kStoredMoments) return timed(stored_source(*options_.stored), {Kind::kStored});
+  return timed(dense_source(engine("measuring moments"), text()), walk_over(text()));
 }
 
 ShrinkOptions SelfPruner::shrink_options() const {
@@ -156,6 +172,7 @@ ShrinkOptions SelfPruner::shrink_options() const {
   shrink.damping = options_.damping;
   shrink.precision = options_.precision;
   shrink.accelerator = options_.accelerator;
+  shrink.times = options_.times;
   return shrink;
 }
 
@@ -165,8 +182,9 @@ ShrinkOutcome SelfPruner::shrink(const ShrinkPlan& plan, ChangedModel& changed) 
   const bool follows = options_.refit == RefitMode::kSequential;
   if (follows && text().empty())
     fail(ErrorCode::kBadOption, "calibration", "there is no text that a sequential refit could follow");
-  const auto source =
-      follows ? following_source(engine("a sequential refit"), text(), options_.feedback) : dense_moments();
+  auto source = follows ? following_source(engine("a sequential refit"), text(), options_.feedback) : dense_moments();
+  if (follows && options_.times != nullptr)
+    source = timed_source(std::move(source), *options_.times, *shape_, walk_over(text()));
   return prunenet::shrink(checkpoint_, model_, plan, shrink_options(), *source, weights, changed, progress_);
 }
 

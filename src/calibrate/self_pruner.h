@@ -11,6 +11,8 @@
 
 #include "calibrate/shrink.h"
 #include "calibrate/text.h"
+#include "cost/phase_times.h"
+#include "cost/shape.h"
 
 namespace prunenet {
 
@@ -40,6 +42,7 @@ struct SelfOptions {
   std::optional<double> damping;
   Precision precision = Precision::kAuto;
   Accelerator* accelerator = nullptr;  // what chooses and refits; null: the host
+  PhaseTimes* times = nullptr;         // where the time goes; null: nobody asks
 };
 
 /// "256 sequences of up to 256 tokens that the model wrote itself, seed 42", for people and manifests.
@@ -71,6 +74,8 @@ class SelfPruner {
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const ModelDescription& model() const { return model_; }
   const SelfOptions& options() const { return options_; }
+  /// The sizes that operations are counted by, where times are taken; else null.
+  const ModelShape* shape() const { return shape_ ? &*shape_ : nullptr; }
   /// Throws kBadOption, naming `what`, where there is none.
   Engine& engine(const char* what) const;
   ResultStore& store() { return store_; }
@@ -78,7 +83,7 @@ class SelfPruner {
   std::string words() const { return words_of(options_); }
 
  private:
-  std::vector<std::vector<TokenId>> sampled(OwnTextOptions own);
+  std::vector<std::vector<TokenId>> sampled(OwnTextOptions own, const char* phase);
 
   const Checkpoint& checkpoint_;
   const ModelDescription& model_;
@@ -88,6 +93,7 @@ class SelfPruner {
   Progress& progress_;
   std::optional<std::vector<std::vector<TokenId>>> text_;
   std::optional<Sensitivities> sensitivities_;
+  std::optional<ModelShape> shape_;  // where times are taken
   std::optional<TransformerDescription> transformer_;  // of Gaussian inputs
 };
 

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "calibrate/stored_values.h"
+#include "cost/self_cost.h"
 
 namespace prunenet {
 namespace {
@@ -30,6 +31,11 @@ Matrix<float> weighed(std::optional<Matrix<float>> sensitivity, double share, in
   if (!sensitivity) return Matrix<float>::Identity(outputs, outputs);
   sensitivity->diagonal().array() += static_cast<float>(share);
   return std::move(*sensitivity);
+}
+
+// What the surgeon's products are counted as.
+WorkKind surgeon_kind(Precision precision, int64_t width) {
+  return resolve(precision, width) == Precision::kF64 ? WorkKind::kProductF64 : WorkKind::kProductF32;
 }
 
 constexpr double kShareOfAttention = 0.15;  // of a layer's time, roughly
@@ -148,8 +154,13 @@ class Shrinker {
   }
 
   void choose(int64_t layer, Site site, int64_t kept_units, const SiteMoments& moments, SiteOutcome& outcome) {
+    TimedPhase phase(options_.times, "choosing");
     const Elimination elimination =
         eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_, kept_units, options_);
+    const int64_t removed = (outcome.units_before - kept_units) * unit_size(model_, layer, site);
+    phase.count(surgeon_kind(options_.precision, moments.inputs.width()),
+                elimination_flops(static_cast<double>(moments.inputs.width()), static_cast<double>(model_.hidden),
+                                  static_cast<double>(removed), !sensitivities_.empty()));
     outcome.damping = elimination.damping;
     outcome.damping_raised += elimination.damping_raised;
     outcome.dead_units = elimination.dead_groups;
@@ -168,10 +179,15 @@ class Shrinker {
     const std::vector<int64_t> kept = changed_.kept_inputs(layer, site);
     const std::vector<double>* const dense_bias = bias ? &*bias : nullptr;
     Accelerator* const accelerator = options_.accelerator;
-    const Refit result =
-        accelerator != nullptr
-            ? accelerator->refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_))
-            : prunenet::refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_));
+    const Refit result = [&] {
+      TimedPhase phase(options_.times, "refitting");
+      phase.count(surgeon_kind(options_.precision, weight.cols()),
+                  refit_flops(static_cast<double>(weight.cols()), static_cast<double>(weight.rows()),
+                              static_cast<double>(kept.size()), target != nullptr));
+      return accelerator != nullptr
+                 ? accelerator->refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_))
+                 : prunenet::refit(moments.inputs, target, weight, dense_bias, kept, refit_options(options_));
+    }();
     outcome.target_energy = result.target_energy;
     outcome.error_before = result.plain_error;
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;

@@ -10,6 +10,7 @@
 #include "calibrate/changed_model.h"
 #include "calibrate/moment_source.h"
 #include "calibrate/sensitivities.h"
+#include "cost/phase_times.h"
 #include "engine/accelerator.h"
 #include "surgeon/eliminate.h"
 #include "surgeon/refit.h"
@@ -35,6 +36,7 @@ struct ShrinkOptions {
   std::optional<double> damping;
   Precision precision = Precision::kAuto;
   Accelerator* accelerator = nullptr;  // what chooses and refits; null: this room's host
+  PhaseTimes* times = nullptr;         // where the time goes; null: nobody asks
 };
 
 /// What became of one site. Errors are E|t - y|^2 a token, t what the outputs ought to be, y what they are.

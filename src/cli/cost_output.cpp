@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cli/format.h"
+#include "cost/machine_speed.h"
 
 namespace prunenet::cli {
 
@@ -51,6 +52,48 @@ void print_cost(const CostEstimate& estimate, const Fit& fit) {
   } else if (fit.is_tight()) {
     fmt::print("may not fit: {} of memory are free, and {} on the disk of the output\n", format_bytes(fit.memory_there),
                format_bytes(fit.disk_there));
+  }
+}
+
+std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16) {
+  Work products;
+  products[WorkKind::kProductF32] = products[WorkKind::kProductF64] = 1;
+  Speeds speeds;
+  measure_machine(products, {}, speeds);
+  if (bf16) {
+    for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode})
+      speeds[kind] = 2 * speeds[WorkKind::kProductF32];
+  }
+  std::vector<PhaseRow> rows;
+  for (const PhaseTime& phase : times.phases())
+    rows.push_back({phase.name, phase.elapsed_s, phase.work.flops(), bound_s(phase.work, speeds)});
+  double left_s = total_s;
+  for (const PhaseRow& row : rows) left_s -= row.elapsed_s;
+  rows.push_back({"all else", left_s, 0, 0});
+  return rows;
+}
+
+Json phases_json(const std::vector<PhaseRow>& rows) {
+  Json json = Json::array();
+  for (const PhaseRow& row : rows) {
+    json.push_back({{"name", row.name},
+                    {"elapsed_s", row.elapsed_s},
+                    {"flops", row.flops},
+                    {"bound_s", row.flops > 0 ? Json(row.bound_s) : Json(nullptr)},
+                    {"share_of_bound", row.flops > 0 ? Json(row.bound_s / row.elapsed_s) : Json(nullptr)}});
+  }
+  return json;
+}
+
+void print_phases(const std::vector<PhaseRow>& rows) {
+  fmt::print("\n  {:<28} {:>12} {:>14} {:>10}\n", "where the time went", "time", "products alone", "of it");
+  for (const PhaseRow& row : rows) {
+    if (row.flops > 0) {
+      fmt::print("  {:<28} {:>12} {:>14} {:>10}\n", row.name, format_duration(row.elapsed_s),
+                 format_duration(row.bound_s), format_percent(row.bound_s / row.elapsed_s));
+    } else {
+      fmt::print("  {:<28} {:>12}\n", row.name, format_duration(row.elapsed_s));
+    }
   }
 }
 

@@ -2,11 +2,24 @@
 #pragma once
 
 #include "cli/estimate.h"
+#include "cost/phase_times.h"
 
 namespace prunenet::cli {
 
 /// "estimated_s", "estimated_peak_bytes", "estimated_disk_bytes", "fits", "phases" ...
 Json cost_json(const CostEstimate& estimate, const Fit& fit);
 void print_cost(const CostEstimate& estimate, const Fit& fit);
+
+/// A part of a run that is over, beside what its matrix products alone would take on this machine.
+struct PhaseRow {
+  std::string name;
+  double elapsed_s = 0, flops = 0;
+  double bound_s = 0;  // flops over the rates of products, measured now; 0: nothing was counted
+};
+/// Measures the rates of products: a tenth of a second. With `bf16`, those of the model count at twice the rate of f32,
+/// which is what processors with instructions for it do. What is left of the total is a row of its own.
+std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16);
+Json phases_json(const std::vector<PhaseRow>& rows);
+void print_phases(const std::vector<PhaseRow>& rows);
 
 }  // namespace prunenet::cli

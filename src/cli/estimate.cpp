@@ -12,16 +12,18 @@
 #include "base/scratch_file.h"
 #include "calibrate/text.h"
 #include "cli/format.h"
+#include "cli/gguf_type.h"
 #include "cost/engine_speed.h"
 #include "cost/machine_room.h"
 #include "cost/machine_speed.h"
 #include "cost/policy_cost.h"
 #include "cost/self_cost.h"
+#include "linalg/parallel.h"
 
 namespace prunenet::cli {
 namespace {
 
-constexpr double kProgramBytes = 15e6;  // code, libraries, headers of the checkpoint
+constexpr double kProgramBytes = 4e6;   // buffers, and the headers of the checkpoint
 constexpr double kEngineBytes = 150e6;  // those of libtorch, and its buffers
 constexpr double kFreshTokens = 256;
 constexpr double kLayerSequences = 16;
@@ -108,7 +110,7 @@ SelfTask task_of(const CostRequest& request, double mean_length) {
   if (task.measures_layers) task.probe_tokens = kLayerSequences * task.check_length;
   task.stream = request.engine->stream;
   task.number_bytes = number_bytes(*request.engine);
-  task.threads = request.engine->usable_threads();
+  task.threads = num_threads();
   if (task.runs) {
     task.converted_bytes = converted_bytes(open, *request.engine);
     const TransformerDescription transformer = describe_transformer(open.checkpoint, open.model);
@@ -129,6 +131,35 @@ bool is_policy(const CostRequest& request) {
 }
 
 }  // namespace
+
+PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions& self, const OpenModel& open,
+                       Progress& progress) {
+  PlannedCut cut;
+  const auto of_mask = [&](const Mask& mask) {
+    cut.change = size_change(open, plan_slice(open.checkpoint, open.model, mask));
+  };
+  if (!selection.mask.empty()) {
+    const Mask mask = read_mask(selection.mask, open.model);
+    cut.widths = mask.kept_widths();
+    of_mask(mask);
+  } else if (selection.method == "self" && self.ratio_total) {
+    for (const int64_t width : open.model.ffn_widths())
+      cut.widths.push_back(std::max<int64_t>(1, std::lround((1 - *self.ratio_total) * static_cast<double>(width))));
+    cut.change.before = cut.change.after = open.size();
+    cut.change.after.bytes = std::lround((1 - *self.ratio_total) * static_cast<double>(cut.change.before.bytes));
+  } else if (selection.method == "self") {
+    const ShrinkPlan plan = planned_sizes(self, selection, open);
+    cut.widths = plan.widths;
+    cut.left_widths = plan.widths;
+    cut.left_widths.resize(plan.widths.size() - plan.dropped_layers.size());  // the last ones stand for those that go
+    of_mask(mask_of_sizes(open.model, plan));
+  } else {
+    cut.widths = planned_widths(selection, open, progress);
+    cut.change = size_change(open, cut.widths);
+  }
+  if (cut.left_widths.empty()) cut.left_widths = cut.widths;
+  return cut;
+}
 
 RunCost count_run(const CostRequest& request, double mean_length) {
   const ModelShape shape = shape_of(request.open->checkpoint, request.open->model);

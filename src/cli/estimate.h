@@ -22,12 +22,22 @@ struct CostRequest {
   const SelfVerbOptions* self = nullptr;  // of --method self; null for the others
   const EngineVerbOptions* engine = nullptr;
   std::vector<int64_t> widths;  // that stay, of every layer of the source
-  double output_bytes = 0;      // of the weights that are written; 0: none are
+  double output_bytes = 0;      // that are written
   std::filesystem::path output;
   bool to_gguf = false;  // through a folder, from one
   bool reports = false;  // spectra of all layers, and each layer's own KL
   bool trains_only = false;
 };
+
+/// What is planned to stay. `widths` are of every layer of the source: those that will go are taken to have the width
+/// of the others. Where --ratio-total decides, FFNs stand for the mix.
+struct PlannedCut {
+  std::vector<int64_t> widths, left_widths;  // left: of the layers that stay
+  SizeChange change;
+};
+/// Throws what the run would throw for such sizes; `progress` hears what rounding does to them.
+PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions& self, const OpenModel& open,
+                       Progress& progress);
 
 struct CostEstimate {
   RunCost cost;

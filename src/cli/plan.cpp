@@ -22,12 +22,6 @@ struct PlanOptions : EngineVerbOptions {
   bool is_self() const { return selection.mask.empty() && selection.method == "self"; }
 };
 
-// Of every layer of the source: those that will go are taken to have the width of the others.
-std::vector<int64_t> widths_of_source(const OpenModel& open, std::vector<int64_t> widths) {
-  widths.resize(open.model.layers.size(), widths.empty() ? 0 : widths.back());
-  return widths;
-}
-
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
   const OpenModel open(options.model);
@@ -36,21 +30,9 @@ void plan(const PlanOptions& options) {
     to.vocabulary = false;
     plan_gguf(open.checkpoint, open.model, to);  // throws for what llama.cpp does not know
   }
-  std::vector<int64_t> widths;
-  SizeChange change;
-  if (options.is_self()) {
-    const ShrinkPlan cut = planned_sizes(options.self, options.selection, open);
-    widths = cut.widths;
-    widths.resize(widths.size() - cut.dropped_layers.size());  // the last ones stand for those that will go
-    change = size_change(open, plan_slice(open.checkpoint, open.model, mask_of_sizes(open.model, cut)));
-  } else if (!options.selection.mask.empty()) {
-    const Mask mask = read_mask(options.selection.mask, open.model);
-    widths = mask.kept_widths();
-    change = size_change(open, plan_slice(open.checkpoint, open.model, mask));
-  } else {
-    widths = planned_widths(options.selection, open, *progress);
-    change = size_change(open, widths);
-  }
+  const PlannedCut cut = planned_cut(options.selection, options.self, open, *progress);
+  const std::vector<int64_t>& widths = cut.left_widths;
+  const SizeChange& change = cut.change;
   prepare_linear_algebra(options, *progress);
   CostRequest request;
   request.open = &open;
@@ -58,7 +40,7 @@ void plan(const PlanOptions& options) {
   request.training = &options.training;
   request.self = options.is_self() ? &options.self : nullptr;
   request.engine = &options;
-  request.widths = widths_of_source(open, widths);
+  request.widths = cut.widths;
   request.output_bytes = static_cast<double>(change.after.bytes);
   request.output =
       options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);

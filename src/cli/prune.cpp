@@ -8,6 +8,7 @@
 #include "base/staging_folder.h"
 #include "base/system.h"
 #include "base/version.h"
+#include "cli/cost_output.h"
 #include "cli/format.h"
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
@@ -142,13 +143,18 @@ void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStor
   const Outcome outcome = prune_model(options, open, store, progress);
 
   const double elapsed_s = watch.elapsed_s();
+  std::vector<PhaseRow> phases;
+  if (options.phases) phases = phase_rows(outcome.times, elapsed_s, options.dtype == "bf16");
   if (!options.report.empty()) {
     write_file_atomically(options.report, render_html(make_report(options, open, outcome, elapsed_s)), options.force);
   }
   if (options.json) {
-    print_json(result_json(options, open, outcome, elapsed_s));
+    Json json = result_json(options, open, outcome, elapsed_s);
+    if (options.phases) json["phases"] = phases_json(phases);
+    print_json(json);
   } else {
     print_result(options, open, outcome, elapsed_s);
+    if (options.phases) print_phases(phases);
   }
 }
 
@@ -164,6 +170,7 @@ void prune(PruneOptions options) {
   if (former && is_output_of(options.output, *former)) options.force = true;
   if (may_go_on) require_report_possible(options.report, options.force, {options.model, options.output});
   require_prune_possible(options, open);
+  if (!run.goes_on()) require_prune_fits(options, open, *progress);
   prepare_linear_algebra(options, *progress);
   run.say_what_is_there(finished_words(options, open, run.store()), *progress);
   try {
@@ -192,6 +199,7 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
       ->capture_default_str()
       ->check(positive_number());
+  verb->add_flag("--phases", options->phases, "Show where the time went, and how far each part is from its matrix products alone");
   verb->add_flag("--force", options->force, "Replace the output and the report");
   add_restart_option(*verb, options->restart);
   add_engine_choices(*verb, *options);

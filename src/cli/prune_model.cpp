@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/output_folder.h"
 #include "base/version.h"
+#include "cli/estimate.h"
 #include "cli/format.h"
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
@@ -106,11 +107,13 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     request.selection = &options.selection;
     request.engine = &options;
     request.store = &store;
+    request.times = &outcome.times;
     request.wants_layer_kl = !options.report.empty() && needs_engine(options.self) && options.self.moments.empty();
     outcome.self = run_self(request, progress);
     outcome.choice.mask = outcome.self->changed->mask();
   } else {
     const auto widths = planned_widths(options.selection, open, progress);
+    const TimedPhase phase(&outcome.times, options.trains() ? "training" : "scoring");
     outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, store, progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();
@@ -195,6 +198,23 @@ bool is_output_of(const std::string& output, const std::string& text) {
   }
 }
 
+void require_prune_fits(const PruneOptions& options, const OpenModel& open, Progress& progress) {
+  SilentProgress silent;  // the run itself will say what rounding does
+  const PlannedCut cut = planned_cut(options.selection, options.self, open, silent);
+  CostRequest request;
+  request.open = &open;
+  request.selection = &options.selection;
+  request.training = &options.training;
+  request.self = options.is_self() ? &options.self : nullptr;
+  request.engine = &options;
+  request.widths = cut.widths;
+  request.output_bytes = static_cast<double>(cut.change.after.bytes);
+  request.output = resolved_path(options.output).parent_path();
+  request.to_gguf = goes_through_folder(options, open);
+  request.reports = !options.report.empty();
+  require_fits(request, progress);
+}
+
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
   auto scratch = std::make_unique<ScratchFile>(resolved_path(options.output).parent_path());
   Outcome outcome = prune_model(options, open, *scratch, progress);
@@ -210,6 +230,7 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultSt
   RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
   choose(options, open, spectra, store, outcome, progress);
   if (options.uses_policy() || !options.report.empty()) {
+    const TimedPhase phase(&outcome.times, "spectra of the choice");
     outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, progress);
   }
 
@@ -237,10 +258,13 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultSt
   for (const std::string& name : outcome.not_copied) {
     progress.note(fmt::format("not copied: {} (a folder, hidden, or weights that were not pruned)", name));
   }
-  if (gguf) {
-    gguf->write(plan, std::move(slice), outcome, progress);
-  } else {
-    outcome.file_bytes = write_slice(open.checkpoint, plan, options.output, slice, progress);
+  {
+    const TimedPhase phase(&outcome.times, "writing");
+    if (gguf) {
+      gguf->write(plan, std::move(slice), outcome, progress);
+    } else {
+      outcome.file_bytes = write_slice(open.checkpoint, plan, options.output, slice, progress);
+    }
   }
   return outcome;
 }

@@ -11,6 +11,7 @@
 #include "cli/report_data.h"
 #include "cli/self_options.h"
 #include "cli/sizes.h"
+#include "cost/phase_times.h"
 
 namespace prunenet::cli {
 
@@ -18,6 +19,7 @@ struct PruneOptions : EngineVerbOptions {
   std::string model, output, report, type;  // type: of the matrices of a GGUF output
   bool no_vocabulary = false;               // likewise without the tokenizer
   bool force = false, restart = false;
+  bool phases = false;  // show where the time went
   double max_shard_gb = 5;
   SelectionOptions selection;
   TrainingOptions training;
@@ -42,6 +44,7 @@ struct Outcome {
   std::vector<std::string> not_copied;  // files of the source's folder
   bool uniform = true;
   std::vector<std::string> notes;  // what was said of the files written
+  PhaseTimes times;
   uint64_t file_bytes = 0;  // of the files written
 };
 
@@ -51,6 +54,10 @@ Json options_json(const PruneOptions& options, const OpenModel& open);
 
 /// Which run a journal of parts belongs to: all that decides them.
 RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel& open);
+
+/// Throws, before anything begins, where the run cannot fit this machine: how much it needs, how much there is, and what
+/// would fit.
+void require_prune_fits(const PruneOptions& options, const OpenModel& open, Progress& progress);
 
 /// Chooses, cuts, refits, and writes options.output. Computes spectra where a policy or a report asks for them. What is
 /// finished goes into `store`, and what it holds is not done again; the outcome refers to it.

@@ -62,6 +62,7 @@ struct SelfRequest {
   const EngineVerbOptions* engine = nullptr;
   ResultStore* store = nullptr;  // of this run: what it holds is not done again; what the result refers to is in it
   bool wants_layer_kl = false;
+  PhaseTimes* times = nullptr;  // may be null: nobody asks where the time goes
 };
 /// Widths are multiples of this: as said, or the default. Where layers share the loss, it divides every width.
 int64_t width_multiple(const SelfVerbOptions& self, const SelectionOptions& selection, const ModelDescription& model);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/store_part.h"
 #include "calibrate/collect.h"
+#include "calibrate/timed_source.h"
 #include "calibrate/lazy_probe.h"
 #include "calibrate/stored_values.h"
 #include "checkpoint/fingerprint.h"
@@ -12,6 +13,7 @@
 #include "cli/self_options.h"
 #include "cli/text_windows.h"
 #include "convert/architecture.h"
+#include "cost/engine_speed.h"
 #include "model/deci.h"
 #include "selection/budget.h"
 #include "slice/slice.h"
@@ -87,7 +89,11 @@ class SelfRunner {
     require_plan();
     open_moments();
     SelfOptions options = pruner_options(self_, *request_.selection, open_);  // reads a given text: what is wrong with it shows at once
-    if (wants_engine()) engine_ = open_engine(open_, *request_.engine, progress_);
+    options.times = request_.times;
+    if (wants_engine()) {
+      const TimedPhase phase(request_.times, "loading the model");
+      engine_ = open_engine(open_, *request_.engine, progress_);
+    }
     accelerator_ = open_accelerator(request_.engine->device, request_.engine->usable_threads());
     options.accelerator = accelerator_.get();
     if (!self_.moments.empty() && !reader_) fill_moments(options);
@@ -219,6 +225,7 @@ class SelfRunner {
                                                 : BudgetUnit::kParams;
       adaptive.width_multiple = width_multiple(self_, *request_.selection, open_.model);
       adaptive.probe_tokens = kProbeTokens;
+      const TimedPhase phase(request_.times, "how much each layer can lose");
       run_.adaptive = adaptive_widths(pruner, plan.widths, adaptive);
       plan.widths = run_.adaptive->widths;
     }
@@ -244,13 +251,16 @@ class SelfRunner {
       if (!run_.fresh_kl) {
         const auto fresh = pruner.fresh_text(self_.check);
         progress_.begin("measuring the result", 1);
+        TimedPhase phase(request_.times, "checking the result");
         run_.fresh_kl = measure_changed(*engine_, open_.model, *run_.changed, fresh);
+        if (const ModelShape* shape = pruner.shape()) phase.count(WorkKind::kForward, check_flops(*shape, fresh));
         put_number(*request_.store, kResult, *run_.fresh_kl);
         progress_.advance(1);
         progress_.end();
       }
     }
     if (request_.wants_layer_kl) {
+      const TimedPhase phase(request_.times, "what each layer costs");
       LazyProbe probe([&] {
         auto some = pruner.fresh_text(std::max(self_.check, kLayerSequences));
         some.resize(kLayerSequences);
@@ -258,6 +268,23 @@ class SelfRunner {
       });
       run_.layer_kl = kl_of_layers(probe, open_.model, *run_.changed, *request_.store, progress_);
     }
+  }
+
+  // The dense model's pass, the changed one's, and the head for both.
+  double check_flops(const ModelShape& shape, std::span<const std::vector<TokenId>> fresh) const {
+    const SourceWork walk = walk_over(fresh);
+    const ModelShape smaller = changed_shape(shape, run_.changed->mask());
+    return walk.tokens * (forward_flops_per_token(shape, shape.layers.size(), walk.mean_length) +
+                          forward_flops_per_token(smaller, smaller.layers.size(), walk.mean_length) + 4 * shape.head_params());
+  }
+
+  // Heads are left as they are: what is counted is what the FFNs and layers that stay take.
+  static ModelShape changed_shape(ModelShape shape, const Mask& mask) {
+    for (size_t l = 0; l < shape.layers.size(); ++l) {
+      if (!mask.kept.empty()) shape.layers[l].width = static_cast<int64_t>(mask.kept[l].size());
+      if (mask.drops(static_cast<int64_t>(l))) shape.layers[l] = LayerShape{.has_attention = false};
+    }
+    return shape;
   }
 
   static constexpr int64_t kProbeTokens = 4096, kLayerSequences = 16;

@@ -14,7 +14,7 @@ namespace prunenet {
 namespace {
 
 constexpr double kMostWeightBytes = 0.5 * (1 << 30);
-constexpr double kProbeFlops = 6e10;  // of a measurement: below a second on two cores
+constexpr double kProbeFlops = 2e11;  // of a measurement: below a second on two cores
 constexpr int64_t kMostTokens = 2048;
 
 class Prober {
@@ -64,25 +64,31 @@ class Prober {
 
   // The last layers of a walk whose first is gone, and the head for both models; what is left is comparing.
   double divergence_logits_per_s(double forward) {
-    const auto walk = engine_->open_walk(texts_);
-    Stopwatch watch;
-    walk->drop(0);
-    walk->finish();
-    const auto layers = shape_.layers.size();
-    const double products = tokens() * ((2 * static_cast<double>(layers) - 1) / static_cast<double>(layers) *
-                                            forward_flops_per_token(shape_, layers, length_) +
-                                        4 * shape_.head_params());
-    const double elapsed_s = std::max(watch.elapsed_s() - products / forward, 0.05 * watch.elapsed_s());
-    return tokens() * static_cast<double>(shape_.vocab) / elapsed_s;
+    const double elapsed_s = shortest_s([&] {
+      const auto walk = engine_->open_walk(texts_);
+      walk->drop(0);
+      walk->finish();
+    });
+    const auto layers = static_cast<double>(shape_.layers.size());
+    const double products =
+        tokens() * ((2 * layers - 1) / layers * forward_flops_per_token(shape_, shape_.layers.size(), length_) +
+                    4 * shape_.head_params());
+    const double left_s = std::max(elapsed_s - products / forward, 0.05 * elapsed_s);
+    return tokens() * static_cast<double>(shape_.vocab) / left_s;
   }
 
   // Batches of one token a sequence, drawing apart; and how much longer they take behind many tokens.
   void decode(Speeds& speeds) {
-    const int64_t batch = std::max<int64_t>(1, probe_.batch);
+    const int64_t batch = std::max<int64_t>(2, probe_.batch), few = std::max<int64_t>(1, batch / 4);
     Logits logits;
-    const double step_s = time_of_step(batch, 1, &logits);
-    const double flops = 2 * static_cast<double>(batch) * (shape_.layer_params() + shape_.head_params());
-    speeds[WorkKind::kDecode] = flops / step_s;
+    const double params = shape_.layer_params() + shape_.head_params();
+    const double step_s = time_of_step(batch, 1, &logits), step_of_few_s = time_of_step(few, 1, nullptr);
+    // The time of a step is a part that every sequence adds to, and one that it takes whatever their number.
+    const double each_s = std::max((step_s - step_of_few_s) / static_cast<double>(batch - few),
+                                   0.02 * step_s / static_cast<double>(batch));
+    speeds[WorkKind::kDecode] = 2 * params / each_s;
+    const double whatever_s = std::max(step_s - static_cast<double>(batch) * each_s, 0.02 * step_s);
+    speeds[WorkKind::kStep] = params * number_bytes() / whatever_s;
 
     SamplingOptions sampling;
     sampling.temperature = 1;
@@ -92,11 +98,11 @@ class Prober {
       sample_token(logits.row(i), sampling, RandomStream(probe_.seed, RandomStage::kGenerate, 0, 0));
     speeds[WorkKind::kDraw] = static_cast<double>(rows * shape_.vocab) / std::max(watch.elapsed_s(), 1e-9);
 
-    const int64_t few = std::min<int64_t>(batch, 4), past = std::max<int64_t>(2, probe_.length / 2);
-    const double behind_s = time_of_step(few, past, nullptr), before_s = time_of_step(few, 1, nullptr);
+    const int64_t some = std::min<int64_t>(batch, 4), past = std::max<int64_t>(2, probe_.length / 2);
+    const double behind_s = time_of_step(some, past, nullptr), before_s = time_of_step(some, 1, nullptr);
     double bytes = 0;
     for (const LayerShape& layer : shape_.layers)
-      bytes += static_cast<double>(few * (past - 1) * layer.kv_width) * 2 * number_bytes();
+      bytes += static_cast<double>(some * (past - 1) * layer.kv_width) * 2 * number_bytes();
     speeds[WorkKind::kCache] = bytes / std::max(behind_s - before_s, 0.01 * before_s);
   }
 

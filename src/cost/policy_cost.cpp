@@ -84,14 +84,14 @@ Phase cost_of_writing(const ModelShape& shape, double bytes, double passes) {
   phase.name = "writing";
   phase.work[WorkKind::kRead] = shape.stored_bytes + (passes - 1) * bytes;
   phase.work[WorkKind::kWrite] = passes * bytes;
-  phase.peak_bytes = 40e6;
+  phase.peak_bytes = std::min(40e6, 0.2 * bytes);
   return phase;
 }
 
 Phase cost_of_starting() {
   Phase phase;
   phase.name = "starting";
-  phase.work[WorkKind::kFixed] = 0.02;
+  phase.work[WorkKind::kFixed] = 0.05;
   phase.peak_bytes = 0;
   return phase;
 }

@@ -10,6 +10,10 @@
 
 namespace prunenet {
 
+namespace {
+constexpr double kNeuronRefitBytes = 2.0 * (1 << 30);  // of the text that it works on
+}
+
 double moment_flops(double inputs, double outputs, double tokens, bool targets) {
   return inputs * inputs * tokens + (targets ? 2 * outputs * inputs * tokens : 0);
 }
@@ -41,6 +45,10 @@ NeuronRefitFlops neuron_refit_flops(double kept, double outputs, double tokens, 
   return flops;
 }
 
+double neuron_refit_tokens(double kept, double outputs, double tokens) {
+  return std::min(tokens, kNeuronRefitBytes / (4 * (2 * outputs + 3 * kept)));
+}
+
 double sampling_batch(double cache_bytes_per_id, double tokens) {
   constexpr double kCacheBytes = 4.0 * (1 << 30);
   return std::floor(std::clamp(kCacheBytes / std::max(1.0, cache_bytes_per_id * tokens), 1.0, 1024.0));
@@ -49,8 +57,8 @@ double sampling_batch(double cache_bytes_per_id, double tokens) {
 namespace {
 
 constexpr double kKeptInputBytes = 1 << 30;  // of a walk
-constexpr double kNeuronRefitBytes = 2.0 * (1 << 30);
-constexpr double kCurveShare = 0.6;  // of the width, on average, at the points of a curve
+constexpr double kHeapLost = 0.6;            // found with own text, the loss and a walk in turn
+constexpr double kCurveShare = 0.6;          // of the width, on average, at the points of a curve
 
 class SelfCounter {
  public:
@@ -80,7 +88,9 @@ class SelfCounter {
   }
 
   void add(std::string name, Work work, double bytes) {
-    cost_.phases.push_back({std::move(name), work, bytes + resident_});
+    // What malloc holds of earlier phases is only partly of use to later ones: large pieces do not fit its gaps.
+    cost_.phases.push_back({std::move(name), work, bytes + resident_ + kHeapLost * largest_before_});
+    if (task_.runs) largest_before_ = std::max(largest_before_, bytes);
   }
 
   // Every pass of a streaming engine makes its weights ready anew.
@@ -111,6 +121,9 @@ class SelfCounter {
     const double drawn = sequences * (length - 1);
     work[WorkKind::kDecode] += drawn * 2 * (shape_.layer_params() + shape_.head_params());
     work[WorkKind::kDraw] += drawn * static_cast<double>(shape_.vocab);
+    // A batch goes on until its longest text ends; where texts end early, that is near the most there may be.
+    const double steps = std::ceil(sequences / task_.batch) * (capacity - 1);
+    work[WorkKind::kStep] += steps * task_.number_bytes * (shape_.layer_params() + shape_.head_params());
     for (const LayerShape& layer : shape_.layers)
       work[WorkKind::kCache] += drawn * length / 2 * 2 * static_cast<double>(layer.kv_width) * task_.number_bytes;
     stream_layers(work, std::ceil(sequences / task_.batch) * capacity);
@@ -125,13 +138,19 @@ class SelfCounter {
     stream_layers(work, 2);
     cost_.disk_bytes += layers * 2 * d_ * d_ * 4;
     const double f = static_cast<double>(shape_.widest());
-    const double of_thread = task_.length * 4 * (12 * f + 16 * d_ + 4 * static_cast<double>(shape_.vocab));
+    const double of_thread = task_.length * 4 * (12 * f + 16 * d_ + 7 * static_cast<double>(shape_.vocab)) +
+                             (task_.number_bytes < 4 ? 4 * shape_.head_params() : 0);  // gradients want f32
     add("what the loss feels", work, felt * 4 * d_ * (layers + 4) + task_.threads * of_thread + 3 * 4 * d_ * d_);
   }
 
   void count_kl(Work& work, double tokens) const {
     work[WorkKind::kForward] += tokens * 4 * shape_.head_params();
     work[WorkKind::kDivergence] += tokens * static_cast<double>(shape_.vocab);
+  }
+
+  // Bytes of logits that are compared together.
+  double logits_at_once(double tokens) const {
+    return 4 * std::min(static_cast<double>(1 << 25), std::min(2048.0, tokens) * static_cast<double>(shape_.vocab));
   }
 
   // Memory of a probe: the states before every layer, and logits.
@@ -191,7 +210,7 @@ class SelfCounter {
     const double inner = static_cast<double>(std::max(shape_.widest(), shape_.widest_attention()));
     const double inputs = 4 * tokens_ * inner;
     const double kept = inputs <= kKeptInputBytes ? inputs : 0;
-    const double chunk = 2048 * 4 * (5 * inner + 6 * d_);
+    const double chunk = std::min(2048.0, tokens_) * 4 * (3 * inner + 6 * d_);
     return 7 * 4 * tokens_ * d_ + kept + chunk;
   }
 
@@ -275,7 +294,7 @@ class SelfCounter {
       if (task_.follows) applying[WorkKind::kForward] += tokens_ * (o * kept_a / a + (again - 1) * (attention - o));
       diverged = true;
     } else if (text && diverged) {
-      applying[WorkKind::kForward] += tokens_ * attention;
+      measuring[WorkKind::kForward] += tokens_ * attention;
     }
     if (k >= f && !(task_.refits && diverged && task_.follows)) return;
     count_ffn_moments(measuring, layer, task_.follows);
@@ -292,8 +311,7 @@ class SelfCounter {
   }
 
   void count_neurons(const LayerShape& layer, double k, Work& work, double up, double down, double again) const {
-    const double room = kNeuronRefitBytes / (4 * (2 * d_ + 3 * k));
-    const double tokens = std::min(tokens_, room), steps = static_cast<double>(task_.neuron_steps),
+    const double tokens = neuron_refit_tokens(k, d_, tokens_), steps = static_cast<double>(task_.neuron_steps),
                  iterations = static_cast<double>(task_.neuron_iterations);
     const NeuronRefitFlops flops = neuron_refit_flops(k, d_, tokens, layer.gated, steps, iterations);
     work[WorkKind::kProductF32] += flops.f32;
@@ -328,7 +346,7 @@ class SelfCounter {
     count_kl(work, tokens);
     stream_layers(work, 1);
     add("checking the result", work,
-        7 * 4 * tokens * d_ + 3 * 8 * static_cast<double>(1 << 25) + 4 * 4 * d_ * static_cast<double>(shape_.widest()));
+        7 * 4 * tokens * d_ + 4 * logits_at_once(tokens) + 4 * 4 * d_ * static_cast<double>(shape_.widest()));
     if (!task_.measures_layers) return;
     Work each;
     const double layers = static_cast<double>(layers_);
@@ -342,7 +360,7 @@ class SelfCounter {
   const SelfTask& task_;
   double d_;
   size_t layers_;
-  double tokens_ = 0, resident_ = 0;
+  double tokens_ = 0, resident_ = 0, largest_before_ = 0;
   RunCost cost_;
 };
 

@@ -59,6 +59,8 @@ double refit_flops(double inputs, double outputs, double kept, bool target);
 struct NeuronRefitFlops {
   double f32 = 0, f64 = 0;
 };
+/// Tokens of a text that it takes: as many as its memory holds.
+double neuron_refit_tokens(double kept, double outputs, double tokens);
 NeuronRefitFlops neuron_refit_flops(double kept, double outputs, double tokens, bool gated, double steps,
                                     double iterations);
 

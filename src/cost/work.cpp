@@ -9,8 +9,8 @@ namespace prunenet {
 
 const char* work_kind_name(WorkKind kind) {
   static constexpr std::array<const char*, kWorkKinds> kNames{
-      "product_f32", "product_f64", "forward",  "backward",  "decode", "cache", "draw",  "divergence",
-      "load",        "symv_f32",    "symv_f64", "rotations", "memory", "read",  "write", "fixed_s"};
+      "product_f32", "product_f64", "forward",  "backward",  "decode", "step", "cache", "draw",   "divergence",
+      "load",        "symv_f32",    "symv_f64", "rotations", "memory", "read", "write", "fixed_s"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -16,6 +16,7 @@ enum class WorkKind : size_t {
   kForward,     // flops of the model's products for many tokens at once, in the engine's type
   kBackward,    // flops of a pass with gradients: forward, again, and back
   kDecode,      // flops of the model's products for one more token of every sequence of a batch
+  kStep,        // bytes of weights, read once for every step of a batch, whatever its size
   kCache,       // bytes of keys and values that such a token looks at
   kDraw,        // logits from which tokens are drawn
   kDivergence,  // logits of two models that are compared
