@@ -63,29 +63,43 @@ class Interrupted : public Refusal {
     EXPECT_EQ(names(), left);
   }
 
-  void expect_training_can_be_interrupted(const std::vector<std::string>& arguments, int signal) const {
+  // What was finished stays in `journal`, and nothing else; the message says so.
+  void expect_training_can_be_interrupted(const std::vector<std::string>& arguments, int signal,
+                                          const std::string& journal) const {
     tiny_model().write(model());
-    const auto before = folder_contents(root());
+    const auto before = folder_contents(model());
     RunningProgram program(prunenet_command(arguments));
     ASSERT_TRUE(program.wait_for_handler(signal));
-    std::this_thread::sleep_for(milliseconds(150));  // well into a million episodes
+    for (int i = 0; i < 30'000 && !fs::exists(root() / journal); ++i) std::this_thread::sleep_for(milliseconds(1));
+    std::this_thread::sleep_for(milliseconds(50));  // well into a million episodes
     program.send(signal);
-    expect_interrupted(program, {"model"});
-    EXPECT_EQ(folder_contents(root()), before);
+    const RunResult result = program.wait();
+    EXPECT_EQ(result.status, 130) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_NE(result.err.find("interrupted; no output was written, and what is finished is kept in " +
+                              (root() / journal).string()),
+              std::string::npos)
+        << result.err;
+    EXPECT_NE(result.err.find("the same command goes on from there"), std::string::npos) << result.err;
+    EXPECT_EQ(names(), (std::set<std::string>{"model", journal}));
+    EXPECT_EQ(folder_contents(model()), before);
   }
 };
 
 TEST_F(Interrupted, TrainingByCtrlC) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGINT);
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGINT,
+                                     ".out.prunenet-journal");
 }
 
 TEST_F(Interrupted, TrainingByTheServiceManager) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGTERM);
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGTERM,
+                                     ".out.prunenet-journal");
 }
 
 TEST_F(Interrupted, TrainVerbByCtrlC) {
   expect_training_can_be_interrupted(
-      {"train", model(), "-o", root() / "policy", "--ratio", "0.25", "--episodes", "1000000"}, SIGINT);
+      {"train", model(), "-o", root() / "policy", "--ratio", "0.25", "--episodes", "1000000"}, SIGINT,
+      ".policy.prunenet-journal");
 }
 
 TEST_F(Interrupted, WritingByCtrlC) {
