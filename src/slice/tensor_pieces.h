@@ -1,4 +1,4 @@
-// One tensor of a cut as pieces of a few hundred KiB, which fit the cache of a processor: planned one after the other,
+// One tensor of a cut as pieces of about a MiB, which stay in the caches: planned one after the other,
 // made by any thread.
 #pragma once
 
@@ -15,7 +15,7 @@
 namespace prunenet {
 
 /// Bytes of a piece; more only where a single row of the result is longer.
-inline constexpr size_t kPieceBytes = size_t{512} << 10;
+inline constexpr size_t kPieceBytes = size_t{1} << 20;
 
 /// A part of a tensor's result. The pieces of a tensor also share out its source: each byte is checked with one of
 /// them.
