@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,6 +58,8 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual int64_t vocab() const = 0;
+  /// Whether one layer at a time is in memory: as asked, or because not all of them would fit.
+  virtual bool streams() const { return false; }
   /// What a session keeps of each id of each of its sequences.
   virtual int64_t cache_bytes_per_id() const = 0;
 
@@ -72,15 +75,17 @@ class Engine {
 
   // What shrinking asks of an engine (walk.h). One that cannot do it throws kUnsupported, as these do.
 
-  /// Begins a walk over these sequences. The engine must outlive it. Memory: about six numbers a token and hidden unit.
+  /// Begins a walk over these sequences. The engine must outlive it. Memory: about five numbers a token and hidden unit, and one layer's
+  /// activations.
   virtual std::unique_ptr<LayerWalk> open_walk(std::span<const std::vector<TokenId>> sequences);
 
-  /// How much the loss feels what each site adds to the residual stream. Memory: the residual stream before every
-  /// layer, for all the sequences. Cost: a forward and about two more through every layer.
+  /// How much the loss feels what each site adds to the residual stream. Memory: four times the residual stream of all
+  /// the sequences; that before every layer waits on the disk when it is large. Cost: a forward and about two more
+  /// through every layer.
   virtual void sensitivities(std::span<const std::vector<TokenId>> sequences, const SensitivityVisitor& visit);
 
-  /// A probe over these sequences, each of at least two ids. The engine must outlive it. Memory: the residual stream
-  /// before every layer, and the logits.
+  /// A probe over these sequences, each of at least two ids. The engine must outlive it. Memory: the logits; the residual
+  /// stream before every layer, which waits on the disk when it is large.
   virtual std::unique_ptr<KlProbe> open_probe(std::span<const std::vector<TokenId>> sequences);
 };
 
@@ -89,10 +94,11 @@ enum class ComputeType { kF32, kBf16 };
 struct EngineOptions {
   ComputeType compute = ComputeType::kF32;  // of the matrix products; norms, softmax and losses are f32 always
   std::string device = "cpu";               // "cpu", "cuda" or "cuda:N"
-  bool stream = false;                      // keep one layer in memory at a time
+  bool stream = false;                      // keep one layer in memory at a time; so too where they would not fit
   int threads = 0;                          // 0: all processors
   bool all_in_torch = false;  // on the CPU, too, moments and refits as on a GPU: for tests, slower, other last bits
   void (*throw_if_cancelled)() = nullptr;   // asked between layers
+  std::filesystem::path scratch_folder;     // for what waits on the disk; empty: TMPDIR or /var/tmp
 };
 
 }  // namespace prunenet

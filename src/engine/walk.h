@@ -49,7 +49,8 @@ struct TargetOptions {
 /// Refitting gate, up and down of a layer together: Gauss-Newton on the layer's own outputs.
 struct NeuronRefitOptions {
   int64_t steps = 3;        // linearisations
-  int64_t iterations = 10;  // of conjugate gradients, each
+  int64_t iterations = 10;  // of conjugate gradients, each, at most
+  double tolerance = 1e-6;  // of the residual, relative: fewer iterations where it is reached
   double damping = 4;       // times neurons / tokens: of each neuron's row, against the mean of what determines it
   TargetOptions target;
   Matrix<float> metric;  // M [D, D], symmetric, positive definite: errors e count e^T M e

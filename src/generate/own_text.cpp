@@ -15,7 +15,7 @@ TokenId text_start(const ModelDescription& model) {
 }
 
 int64_t generation_batch(const Engine& engine, int64_t tokens) {
-  constexpr double kCacheBytes = 4.0 * (1 << 30);
+  constexpr double kCacheBytes = 3.0 * (1 << 30);
   const double bytes = static_cast<double>(engine.cache_bytes_per_id()) * static_cast<double>(tokens);
   return static_cast<int64_t>(std::clamp(kCacheBytes / std::max(bytes, 1.0), 1.0, 1024.0));
 }

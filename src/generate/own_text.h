@@ -33,7 +33,7 @@ TokenId text_start(const ModelDescription& model);
 std::vector<std::vector<TokenId>> sample_own_text(Engine& engine, const ModelDescription& model,
                                                   const OwnTextOptions& options, Progress& progress);
 
-/// How many sequences of `tokens` ids to compute together, so that what their session keeps stays within 4 GiB. Depends
+/// How many sequences of `tokens` ids to compute together, so that what their session keeps stays within 3 GiB. Depends
 /// on the model alone: the same on every machine.
 int64_t generation_batch(const Engine& engine, int64_t tokens);
 

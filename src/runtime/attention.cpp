@@ -82,8 +82,8 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
   }
   const auto compute = [&](const Block& b, int64_t index, int64_t first_batch, int64_t count) {
     return attend_block(q.narrow(0, first_batch, count).narrow(2, b.first, b.count),
-                        k.narrow(0, first_batch, count).narrow(1, b.begin, b.end - b.begin),
-                        v.narrow(0, first_batch, count).narrow(1, b.begin, b.end - b.begin),
+                        k.narrow(0, first_batch, count).narrow(1, b.begin, b.end - b.begin).to(at::kFloat),
+                        v.narrow(0, first_batch, count).narrow(1, b.begin, b.end - b.begin).to(at::kFloat),
                         slopes.defined() ? slopes.narrow(0, first_batch, count) : slopes,
                         masks[static_cast<size_t>(index)], b.begin);
   };

@@ -41,13 +41,18 @@ at::Tensor with_ones(const at::Tensor& x, bool wanted) {
   return wanted ? at::cat({x, at::ones({x.size(0), 1}, x.options())}, 1) : x.contiguous();
 }
 
+// A B^T.
 at::Tensor product_of(const at::Tensor& a, const at::Tensor& b) {
-  return product(a, b, at::Tensor());
+  return tiled_product(a, b.t());
 }
 
 // A^T B of [n, p] and [n, q].
 at::Tensor transposed_product(const at::Tensor& a, const at::Tensor& b) {
-  return product_of(a.t(), b.t());
+  return tiled_product(a.t(), b);
+}
+
+at::Tensor wide(const at::Tensor& x) {
+  return x.to(at::kFloat);
 }
 
 // Sum of products in f64, a run of rows first: the same for any number of threads.
@@ -73,29 +78,39 @@ double inner_sum(const at::Tensor& a, const at::Tensor& b) {
   return total;
 }
 
-// Mean of squares of each column [q].
+// Sum of squares of each column [q], in f64.
 at::Tensor column_energy(const at::Tensor& x) {
   at::Tensor sums;
-  for_pieces(1, false, [&](int64_t, int64_t) { sums = at::sum(x * x, 0, false, at::kDouble); });
+  for_pieces(1, false, [&](int64_t, int64_t) {
+    const at::Tensor values = wide(x);
+    sums = at::sum(values * values, 0, false, at::kDouble);
+  });
   return sums;
 }
 
-// (C + share * mean(diagonal) I)^-1, both triangles; in f64.
-at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagonal) {
-  Matrix<double> a(c.size(0), c.size(0));
-  const at::Tensor wide = c.to(at::kDouble).contiguous();
-  std::copy_n(wide.data_ptr<double>(), wide.numel(), a.data());
-  const double mean = a.diagonal().mean();
+constexpr int64_t kF64UpToOrder = 4096;  // beyond it f64 costs more than it brings to a preconditioner
+
+// (C + share * mean(diagonal) I)^-1, both triangles, f32.
+template <typename Real>
+at::Tensor damped_inverse_in(const at::Tensor& c, double share, double* mean_diagonal) {
+  const at::Tensor values = c.contiguous();
+  const Eigen::Map<const Matrix<float>> plain(values.data_ptr<float>(), values.size(0), values.size(1));
+  const double mean = plain.diagonal().template cast<double>().mean();
   *mean_diagonal = mean;
   double added = share * mean + 1e-12;
   for (int attempt = 0; attempt < 8; ++attempt, added *= 10) {
-    Matrix<double> inverse = a;
-    inverse.diagonal().array() += added;
+    Matrix<Real> inverse = plain.template cast<Real>();
+    inverse.diagonal().array() += static_cast<Real>(added);
     if (!invert_positive_definite(block_of(inverse))) continue;
-    inverse.triangularView<Eigen::StrictlyLower>() = inverse.transpose();
-    return to_tensor(inverse.cast<float>());
+    inverse.template triangularView<Eigen::StrictlyLower>() = inverse.transpose();
+    return to_tensor(inverse.template cast<float>());
   }
   fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
+}
+
+at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagonal) {
+  return c.size(0) <= kF64UpToOrder ? damped_inverse_in<double>(c, share, mean_diagonal)
+                                    : damped_inverse_in<float>(c, share, mean_diagonal);
 }
 
 // Powers of two that bring these energies [K], f64, to between 1/2 and 2 when they scale the inputs: nothing is
@@ -160,17 +175,27 @@ SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept) {
   return change;
 }
 
-NeuronRefitter::NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric)
-    : neurons_(std::move(start)), activation_(activation), metric_(to_tensor(metric)) {
+NeuronRefitter::NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric, at::ScalarType type)
+    : neurons_(std::move(start)), activation_(activation), type_(type), metric_(to_tensor(metric)) {
   PRUNENET_CHECK(metric.rows() == neurons_.down.size(0) && metric.cols() == metric.rows());
   double mean = 0;
-  inverse_metric_ = damped_inverse(metric_, 0, &mean);
+  inverse_metric_ = narrow(damped_inverse(metric_, 0, &mean));
+  narrow_metric_ = narrow(metric_);
+}
+
+Neurons NeuronRefitter::narrow(const Neurons& neurons) const {
+  Neurons result = neurons;
+  if (result.gate.defined()) result.gate = narrow(result.gate);
+  result.up = narrow(result.up);
+  result.down = narrow(result.down);
+  return result;
 }
 
 bool NeuronRefitter::add(const at::Tensor& input, const at::Tensor& target) {
-  const int64_t numbers = 2 * target.size(1) + 3 * neurons_.count();
-  if (tokens_ > 0 && (tokens_ + input.size(0)) * numbers * 4 > kMostBytes) return false;
-  parts_.push_back({with_ones(input, neurons_.up_bias), target, {}, {}, {}});
+  const auto size = static_cast<int64_t>(at::elementSize(type_));
+  const int64_t bytes = target.size(1) * (4 + size) + 3 * neurons_.count() * size;
+  if (tokens_ > 0 && (tokens_ + input.size(0)) * bytes > kMostBytes) return false;
+  parts_.push_back({with_ones(narrow(input), neurons_.up_bias), target, {}, {}, {}});
   tokens_ += input.size(0);
   return true;
 }
@@ -183,12 +208,18 @@ at::Tensor NeuronRefitter::inner(const Part& part, const Neurons& neurons) const
   return with_ones(h, neurons.down_bias);
 }
 
+at::Tensor NeuronRefitter::error_of_part(const Part& part, const at::Tensor& h, const Neurons& neurons) const {
+  return part.target - wide(product_of(h, neurons.down));
+}
+
+double NeuronRefitter::size_of(const at::Tensor& error, bool weighed) const {
+  return inner_sum(error, weighed ? wide(product_of(narrow(error), narrow_metric_)) : error);
+}
+
 double NeuronRefitter::error_of(const Neurons& neurons, bool weighed) const {
+  const Neurons rounded = narrow(neurons);
   double sum = 0;
-  for (const Part& part : parts_) {
-    const at::Tensor error = part.target - product_of(inner(part, neurons), neurons.down);
-    sum += inner_sum(error, weighed ? product_of(error, metric_) : error);
-  }
+  for (const Part& part : parts_) sum += size_of(error_of_part(part, inner(part, rounded), rounded), weighed);
   return sum / static_cast<double>(std::max<int64_t>(1, tokens_));
 }
 
@@ -197,15 +228,16 @@ double NeuronRefitter::error(bool weighed) const {
 }
 
 void NeuronRefitter::linearise() {
+  narrow_ = narrow(neurons_);
   for (Part& part : parts_) {
     const bool gated = neurons_.gate.defined();
-    const at::Tensor a = product_of(part.z, gated ? neurons_.gate : neurons_.up);
+    const at::Tensor a = product_of(part.z, gated ? narrow_.gate : narrow_.up);
     const auto each = [&](at::Tensor (*function)(const at::Tensor&, Activation)) {
       return by_rows(a, a.size(1), [&](int64_t row, int64_t n) { return function(a.narrow(0, row, n), activation_); });
     };
     const at::Tensor s = each(activate);
     if (gated) {
-      const at::Tensor u = product_of(part.z, neurons_.up);
+      const at::Tensor u = product_of(part.z, narrow_.up);
       part.along_gate = each(derivative) * u;
       part.along_up = s;
       part.h = with_ones(s * u, neurons_.down_bias);
@@ -221,27 +253,33 @@ void NeuronRefitter::prepare(double damping) {
   const int64_t count = neurons_.count();
   const at::Tensor down = neurons_.down.narrow(1, 0, count);
   at::Tensor inputs, inner, gate_energy, up_energy;
-  const auto add = [](at::Tensor& sum, const at::Tensor& term) { sum = sum.defined() ? sum + term : term; };
+  const auto add = [](at::Tensor& sum, const at::Tensor& term) {
+    if (sum.defined()) sum.add_(term);
+    if (!sum.defined()) sum = term;
+  };
   for (const Part& part : parts_) {
-    add(inputs, transposed_product(part.z, part.z));
-    add(inner, transposed_product(part.h, part.h));
+    add(inputs, wide(transposed_product(part.z, part.z)));
+    add(inner, wide(transposed_product(part.h, part.h)));
     if (neurons_.gate.defined()) add(gate_energy, column_energy(part.along_gate));
     add(up_energy, column_energy(part.along_up));
   }
   const auto tokens = static_cast<double>(tokens_);
   // What a neuron's output is worth: the diagonal of W^T M W.
   at::Tensor worth;
-  for_pieces(1, false,
-             [&](int64_t, int64_t) { worth = at::sum(down * product_of(metric_, down.t()), 0, false, at::kDouble); });
+  const at::Tensor weighed = wide(tiled_product(narrow_metric_, narrow(down)));
+  for_pieces(1, false, [&](int64_t, int64_t) { worth = at::sum(down * weighed, 0, false, at::kDouble); });
   double input_mean = 0, inner_mean = 0;
-  inverse_inputs_ = damped_inverse(inputs / tokens, damping, &input_mean);
-  const at::Tensor inner_moments = inner / tokens;
-  at::Tensor energy = inner_moments.diagonal().to(at::kDouble);
+  inverse_inputs_ = narrow(damped_inverse(inputs / tokens, damping, &input_mean));
+  inner.div_(tokens);
+  at::Tensor energy = inner.diagonal().to(at::kDouble);
   energy = energy.clamp_min(kLeastShare * at::mean(energy).item<double>() + 1e-30).contiguous();
   // In scaled coordinates: as the ridge below sees them, and so that rescaling a neuron by a power of two changes no
   // bit.
   const at::Tensor scales = unit_scales(energy), across = scales.unsqueeze(1);
-  inverse_inner_ = across * damped_inverse(across * inner_moments * scales, damping, &inner_mean) * scales;
+  inner.mul_(across).mul_(scales);
+  at::Tensor inverse = damped_inverse(inner, damping, &inner_mean);
+  inner = at::Tensor();
+  inverse_inner_ = narrow(inverse.mul_(across).mul_(scales));
   const double metric_mean = at::mean(metric_.diagonal().to(at::kDouble)).item<double>();
 
   ridge_.clear();
@@ -257,53 +295,57 @@ void NeuronRefitter::prepare(double damping) {
   scale_.push_back(at::Tensor());
 }
 
-std::vector<at::Tensor> NeuronRefitter::moved(const Change& change) const {
-  const bool gated = neurons_.gate.defined();
-  const at::Tensor down = neurons_.down.narrow(1, 0, neurons_.count());
-  const at::Tensor &up = change.of[gated ? 1 : 0], &of_down = change.of.back();
-  std::vector<at::Tensor> result;
-  for (const Part& part : parts_) {
-    at::Tensor h = part.along_up * product_of(part.z, up);
-    if (gated) h = h + part.along_gate * product_of(part.z, change.of[0]);
-    result.push_back(product_of(h, down) + product_of(part.h, of_down));
-  }
-  return result;
+// Adds J^T M e of the part's tokens to the sum.
+void NeuronRefitter::add_gradient(const Part& part, const at::Tensor& error, Change& sum) const {
+  const at::Tensor weighed = product_of(narrow(error), narrow_metric_);
+  const at::Tensor back = tiled_product(weighed, narrow_.down.narrow(1, 0, neurons_.count()));
+  size_t next = 0;
+  const auto add = [&](const at::Tensor& term) {
+    if (next == sum.of.size()) sum.of.push_back(at::zeros(term.sizes(), at::TensorOptions(at::kFloat)));
+    sum.of[next++].add_(term);  // a sum of bf16 and f32 is taken in f32
+  };
+  if (neurons_.gate.defined()) add(transposed_product(back * part.along_gate, part.z));
+  add(transposed_product(back * part.along_up, part.z));
+  add(transposed_product(weighed, part.h));
 }
 
-// J^T M e over all tokens, a mean.
-NeuronRefitter::Change NeuronRefitter::gradient(const std::vector<at::Tensor>& errors) const {
-  const bool gated = neurons_.gate.defined();
-  const at::Tensor down = neurons_.down.narrow(1, 0, neurons_.count()).t();  // [K, D]
+// Of the neurons as they are, a mean over the tokens; and their error.
+NeuronRefitter::Change NeuronRefitter::start_gradient(double& error) const {
   Change sum;
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    const Part& part = parts_[i];
-    const at::Tensor weighed = product_of(errors[i], metric_);
-    const at::Tensor back = product_of(weighed, down);
-    std::vector<at::Tensor> terms;
-    if (gated) terms.push_back(transposed_product(back * part.along_gate, part.z));
-    terms.push_back(transposed_product(back * part.along_up, part.z));
-    terms.push_back(transposed_product(weighed, part.h));
-    if (i == 0) {
-      sum.of = terms;
-    } else {
-      for (size_t k = 0; k < terms.size(); ++k) sum.of[k] = sum.of[k] + terms[k];
-    }
+  error = 0;
+  for (const Part& part : parts_) {
+    const at::Tensor missing = error_of_part(part, part.h, narrow_);
+    error += size_of(missing, true);
+    add_gradient(part, missing, sum);
   }
-  for (at::Tensor& term : sum.of) term = term / static_cast<double>(tokens_);
+  error /= static_cast<double>(tokens_);
+  for (at::Tensor& term : sum.of) term.div_(static_cast<double>(tokens_));
   return sum;
 }
 
+// (J^T M J + ridge) times the change.
 NeuronRefitter::Change NeuronRefitter::normal(const Change& change) const {
-  Change result = gradient(moved(change));
-  for (size_t k = 0; k < result.of.size(); ++k) result.of[k] = result.of[k] + ridge_[k] * change.of[k];
+  const bool gated = neurons_.gate.defined();
+  const at::Tensor down = narrow_.down.narrow(1, 0, neurons_.count());
+  std::vector<at::Tensor> of;
+  for (const at::Tensor& part : change.of) of.push_back(narrow(part));
+  Change result;
+  for (const Part& part : parts_) {
+    at::Tensor h = part.along_up * product_of(part.z, of[gated ? 1 : 0]);
+    if (gated) h.add_(part.along_gate * product_of(part.z, of[0]));
+    add_gradient(part, wide(product_of(h, down)) + wide(product_of(part.h, of.back())), result);
+  }
+  for (size_t k = 0; k < result.of.size(); ++k)
+    result.of[k].div_(static_cast<double>(tokens_)).add_(ridge_[k] * change.of[k]);
   return result;
 }
 
 NeuronRefitter::Change NeuronRefitter::preconditioned(const Change& residual) const {
   Change result;
   for (size_t k = 0; k + 1 < residual.of.size(); ++k)
-    result.of.push_back(scale_[k] * product_of(residual.of[k], inverse_inputs_));
-  result.of.push_back(product_of(inverse_metric_, product_of(residual.of.back(), inverse_inner_).t()));
+    result.of.push_back(scale_[k] * wide(product_of(narrow(residual.of[k]), inverse_inputs_)));
+  const at::Tensor inner = product_of(narrow(residual.of.back()), inverse_inner_);
+  result.of.push_back(wide(tiled_product(inverse_metric_, inner)));
   return result;
 }
 
@@ -316,7 +358,7 @@ Neurons NeuronRefitter::plus(const Change& change, double share) const {
   return result;
 }
 
-bool NeuronRefitter::step(int64_t iterations, double damping) {
+bool NeuronRefitter::step(int64_t iterations, double damping, double tolerance) {
   const auto product_sum = [](const Change& a, const Change& b) {
     double sum = 0;
     for (size_t k = 0; k < a.of.size(); ++k) sum += inner_sum(a.of[k], b.of[k]);
@@ -324,30 +366,29 @@ bool NeuronRefitter::step(int64_t iterations, double damping) {
   };
   linearise();
   prepare(damping);
-  std::vector<at::Tensor> errors;
   double before = 0;
-  for (const Part& part : parts_) {
-    errors.push_back(part.target - product_of(part.h, neurons_.down));
-    before += inner_sum(errors.back(), product_of(errors.back(), metric_));
-  }
-  before /= static_cast<double>(tokens_);
-  Change residual = gradient(errors), direction = preconditioned(residual), solution;
+  Change residual = start_gradient(before), direction = preconditioned(residual), solution;
   for (const at::Tensor& term : residual.of) solution.of.push_back(at::zeros_like(term));
   double size = product_sum(residual, direction);
   const double first = size;
-  for (int64_t i = 0; i < iterations && size > 1e-12 * first; ++i) {
+  for (int64_t i = 0; i < iterations && size > tolerance * tolerance * first; ++i) {
     throw_if_cancelled();
-    const Change along = normal(direction);
-    const double length = size / product_sum(direction, along);
-    for (size_t k = 0; k < solution.of.size(); ++k) {
-      solution.of[k] = solution.of[k] + direction.of[k] * length;
-      residual.of[k] = residual.of[k] - along.of[k] * length;
+    {
+      const Change along = normal(direction);
+      const double length = size / product_sum(direction, along);
+      // Multiplied first and then added: in one call the last numbers of a thread's share are rounded otherwise.
+      for (size_t k = 0; k < solution.of.size(); ++k) {
+        solution.of[k].add_(direction.of[k] * length);
+        residual.of[k].sub_(along.of[k] * length);
+      }
     }
     const Change next = preconditioned(residual);
     const double next_size = product_sum(residual, next);
-    for (size_t k = 0; k < solution.of.size(); ++k) direction.of[k] = next.of[k] + direction.of[k] * (next_size / size);
+    for (size_t k = 0; k < solution.of.size(); ++k) direction.of[k].mul_(next_size / size).add_(next.of[k]);
     size = next_size;
   }
+  residual.of.clear();
+  direction.of.clear();
   for (double share = 1; share > 0.05; share /= 2) {
     const Neurons trial = plus(solution, share);
     if (error_of(trial, true) < before) {  // false for NaN

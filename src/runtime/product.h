@@ -1,4 +1,4 @@
-// y = x W^T + b, with the same bits whatever the number of threads.
+// Matrix products with the same bits whatever the number of threads.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -9,5 +9,9 @@ namespace prunenet {
 /// without gradients, the product is cut into tiles that depend on the shapes alone, one thread each: a BLAS that
 /// splits a product by its threads rounds differently at the seams. Cost: about 5 % more than one threaded call.
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// a b, a [m, k] and b [k, n] of the same type on the CPU, f32 or bf16, of any strides; gives that type (bf16: summed
+/// in f32, rounded once). On such tiles too, in either type. Not differentiable.
+at::Tensor tiled_product(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace prunenet

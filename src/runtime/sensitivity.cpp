@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "runtime/chunks.h"
 #include "runtime/layer_weights.h"
+#include "runtime/memory.h"
 #include "runtime/moment_tensors.h"
 #include "runtime/pieces.h"
+#include "runtime/spill.h"
 
 namespace prunenet {
 namespace {
@@ -13,15 +15,22 @@ namespace {
 struct Sequence {
   Chunk chunk;
   Positions positions;
-  at::Tensor targets;              // the id after each but the last, int64 [T - 1]
-  std::vector<at::Tensor> states;  // before each layer, and after the last [T, D]
-  at::Tensor gradient;             // of the loss, with respect to the stream where the backward pass stands
-  at::Tensor attention, ffn;       // with respect to what the sites of the layer add [T, D]
+  at::Tensor targets;  // the id after each but the last, int64 [T - 1]
+  int64_t first = 0;   // its place among the rows of all sequences
+  int64_t length = 0;
+
+  at::Tensor of(const at::Tensor& all) const { return all.narrow(0, first, length); }
+};
+
+// The rows [N, D] of all sequences, one below the other.
+struct Gradients {
+  at::Tensor stream;          // of the loss, with respect to the stream where the backward pass stands
+  at::Tensor attention, ffn;  // with respect to what the sites of the layer add
 };
 
 // One sequence a piece, with gradients on.
 template <typename Work>
-void for_sequences(std::vector<Sequence>& sequences, const Work& work) {
+void for_sequences(const std::vector<Sequence>& sequences, const Work& work) {
   for_pieces(static_cast<int64_t>(sequences.size()), true, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const at::AutoGradMode with_gradients(true);
@@ -30,16 +39,20 @@ void for_sequences(std::vector<Sequence>& sequences, const Work& work) {
   });
 }
 
-// E[g g^T] over all sequences; `part` names the gradient.
-Matrix<float> second_moment(const TorchEngine& engine, std::vector<Sequence>& sequences, at::Tensor Sequence::*part,
-                            int64_t layer) {
-  const at::Tensor& first = sequences.front().*part;
-  MomentTensors accumulator(first.size(1), 0, first.device(), engine.all_in_torch(),
+// E[g g^T] over all sequences.
+Matrix<float> second_moment(const TorchEngine& engine, const std::vector<Sequence>& sequences,
+                            const at::Tensor& gradients, int64_t layer) {
+  MomentTensors accumulator(gradients.size(1), 0, gradients.device(), engine.all_in_torch(),
                             fmt::format("{}, layer {}, gradient of the loss", engine.where(), layer));
-  for (Sequence& sequence : sequences) accumulator.add(sequence.*part);
+  for (const Sequence& sequence : sequences) accumulator.add(sequence.of(gradients));
   Matrix<float> second = accumulator.finish().moments.second;
   second.triangularView<Eigen::StrictlyLower>() = second.transpose();
   return second;
+}
+
+void write(const Sequence& sequence, at::Tensor& all, const at::Tensor& values) {
+  const at::NoGradGuard no_grad;
+  sequence.of(all).copy_(values);
 }
 
 }  // namespace
@@ -49,40 +62,59 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
   Transformer& transformer = engine.transformer();
   const auto layers = static_cast<int64_t>(transformer.description().blocks.size());
   std::vector<Sequence> sequences(texts.size());
-  {
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      Sequence& sequence = sequences[i];
-      sequence.chunk = make_chunk(i, i + 1, [&](size_t j) { return std::span<const TokenId>(texts[j]); });
-      sequence.positions = transformer.positions(sequence.chunk);
-      sequence.targets = sequence.chunk.ids.narrow(0, 1, sequence.chunk.ids.size(0) - 1);
-      sequence.states.push_back(transformer.embed(sequence.chunk));
-    }
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      {
-        const auto block = transformer.block(static_cast<size_t>(layer));
-        for (Sequence& sequence : sequences) {
-          sequence.states.push_back(transformer.run_block(sequence.states.back(), *block, static_cast<size_t>(layer),
-                                                          sequence.chunk, sequence.positions));
-        }
+  int64_t rows = 0;
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Sequence& sequence = sequences[i];
+    sequence.chunk = make_chunk(i, i + 1, [&](size_t j) { return std::span<const TokenId>(texts[j]); });
+    sequence.positions = transformer.positions(sequence.chunk);
+    sequence.length = sequence.chunk.ids.size(0);
+    sequence.targets = sequence.chunk.ids.narrow(0, 1, sequence.length - 1);
+    sequence.first = rows;
+    rows += sequence.length;
+  }
+  at::Tensor stream;
+  for (const Sequence& sequence : sequences) {
+    const at::Tensor x = transformer.embed(sequence.chunk);
+    if (!stream.defined()) stream = at::empty({rows, x.size(1)}, x.options());
+    write(sequence, stream, x);
+  }
+  TensorSpill spill(stream.numel() * 4 * layers, engine.scratch_folder());
+  std::vector<at::Tensor> before;  // the stream before each layer
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    before.push_back(spill.keep(stream));
+    at::Tensor after = at::empty_like(stream);
+    {
+      const auto block = transformer.block(static_cast<size_t>(layer));
+      for (const Sequence& sequence : sequences) {
+        write(sequence, after,
+              transformer.run_block(sequence.of(stream), *block, static_cast<size_t>(layer), sequence.chunk,
+                                    sequence.positions));
       }
-      transformer.release_block(static_cast<size_t>(layer));
     }
+    transformer.release_block(static_cast<size_t>(layer));
+    stream = after;
   }
 
-  for_sequences(sequences, [&](Sequence& sequence) {
-    const at::Tensor x = sequence.states.back().detach().requires_grad_(true);
+  Gradients gradients;
+  for (at::Tensor* part : {&gradients.stream, &gradients.attention, &gradients.ffn}) *part = at::empty_like(stream);
+  transformer.widen_head();  // once, and not by each thread
+  for_sequences(sequences, [&](const Sequence& sequence) {
+    const at::Tensor x = sequence.of(stream).detach().requires_grad_(true);
     const at::Tensor logits = transformer.logits(transformer.finish(x));
     const at::Tensor predicting = logits.narrow(0, 0, logits.size(0) - 1);
     at::cross_entropy_loss(predicting, sequence.targets.to(logits.device()), {}, at::Reduction::Sum).backward();
-    sequence.gradient = x.grad();
-    sequence.states.pop_back();
+    write(sequence, gradients.stream, x.grad());
   });
+  stream = at::Tensor();
+  transformer.forget_head();
+  give_memory_back();
   for (int64_t layer = layers - 1; layer >= 0; --layer) {
     {
       const auto block = transformer.block(static_cast<size_t>(layer));
-      for_sequences(sequences, [&](Sequence& sequence) {
-        const at::Tensor x = sequence.states.back().detach().requires_grad_(true);
+      const at::Tensor entering = before.back();
+      for_sequences(sequences, [&](const Sequence& sequence) {
+        const at::Tensor x = sequence.of(entering).detach().requires_grad_(true);
         const at::Tensor input = transformer.attention_input(x, *block);
         const at::Tensor attention =
             block
@@ -93,16 +125,16 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
         const at::Tensor ffn =
             block->down(transformer.inner(transformer.ffn_input(x, y, input, *block), *block)).to(at::kFloat);
         ffn.retain_grad();
-        transformer.after_ffn(y, ffn, *block).backward(sequence.gradient);
-        sequence.attention = attention.grad();
-        sequence.ffn = ffn.grad();
-        sequence.gradient = x.grad();
-        sequence.states.pop_back();
+        transformer.after_ffn(y, ffn, *block).backward(sequence.of(gradients.stream));
+        write(sequence, gradients.attention, attention.grad());
+        write(sequence, gradients.ffn, ffn.grad());
+        write(sequence, gradients.stream, x.grad());
       });
+      before.pop_back();
     }
     transformer.release_block(static_cast<size_t>(layer));
-    visit(layer, Site::kFfn, second_moment(engine, sequences, &Sequence::ffn, layer));
-    visit(layer, Site::kAttention, second_moment(engine, sequences, &Sequence::attention, layer));
+    visit(layer, Site::kFfn, second_moment(engine, sequences, gradients.ffn, layer));
+    visit(layer, Site::kAttention, second_moment(engine, sequences, gradients.attention, layer));
   }
 }
 

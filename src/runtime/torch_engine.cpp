@@ -2,11 +2,9 @@
 #include "runtime/torch_engine.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <thread>
 
 #include "base/error.h"
@@ -14,6 +12,7 @@
 #include "linalg/parallel.h"
 #include "runtime/chunks.h"
 #include "runtime/guard.h"
+#include "runtime/memory.h"
 #include "runtime/pieces.h"
 #include "runtime/sensitivity.h"
 #include "runtime/torch_probe.h"
@@ -25,10 +24,11 @@ namespace {
 
 constexpr int64_t kMostLogits = int64_t{1} << 25;  // at once: 128 MiB
 
-// Weights that must be converted take memory of their own.
-void require_memory(const Checkpoint& checkpoint, const TransformerDescription& description,
-                    const EngineOptions& options) {
-  if (options.stream || options.device != "cpu") return;
+// Weights that must be converted take memory of their own: where all of them would not fit, one layer at a time is
+// converted, and again when it is needed again. A part of what is free is left to what the work itself needs.
+bool must_stream(const Checkpoint& checkpoint, const TransformerDescription& description,
+                 const EngineOptions& options) {
+  if (options.stream || options.device != "cpu") return options.stream;
   const Dtype wanted = options.compute == ComputeType::kF32 ? Dtype::kF32 : Dtype::kBf16;
   int64_t converted = 0;
   for (const auto& entry : checkpoint.tensors()) {
@@ -38,30 +38,15 @@ void require_memory(const Checkpoint& checkpoint, const TransformerDescription& 
       converted += spec.num_elements() * static_cast<int64_t>(dtype_size_bytes(wanted));
   }
   const int64_t available = available_memory_bytes();
-  if (available > 0 && converted > available) {
-    fail(ErrorCode::kBadOption, checkpoint.folder().string(),
-         "running it in {} takes {:.1f} GB of memory for converted weights, and {:.1f} GB are free: use {}--stream",
-         dtype_name(wanted), static_cast<double>(converted) / 1e9, static_cast<double>(available) / 1e9,
-         wanted == Dtype::kF32 ? "--dtype bf16 or " : "");
-  }
+  return available > 0 && converted > available / 4 * 3;
 }
 
 at::ScalarType scalar_type(ComputeType type) {
   return type == ComputeType::kF32 ? at::kFloat : at::kBFloat16;
 }
 
-// Activations come and go with every layer. Left to itself, malloc gives large ones back to the system each time, and a
-// third of the time beside the products would go into new pages.
-void keep_memory() {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  mallopt(M_TOP_PAD, 64 << 20);
-}
-
 // What must be settled before the first weight is fetched; gives the description back.
-const TransformerDescription& prepared(const TransformerDescription& description, const Checkpoint& checkpoint,
-                                       const EngineOptions& options) {
-  require_memory(checkpoint, description, options);
+const TransformerDescription& prepared(const TransformerDescription& description, const EngineOptions& options) {
   prepare_torch(options.threads);
   return description;
 }
@@ -104,10 +89,11 @@ TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& m
     : where_(checkpoint.folder().string()),
       description_(describe_transformer(checkpoint, model)),
       weights_(checkpoint, torch_device(options.device)),
-      transformer_(prepared(description_, checkpoint, options), weights_, weights_.device(),
-                   {scalar_type(options.compute), options.stream, options.throw_if_cancelled}),
-      stream_(options.stream),
-      all_in_torch_(options.all_in_torch || !weights_.device().is_cpu()) {}
+      stream_(must_stream(checkpoint, description_, options)),
+      all_in_torch_(options.all_in_torch || !weights_.device().is_cpu()),
+      scratch_folder_(options.scratch_folder),
+      transformer_(prepared(description_, options), weights_, weights_.device(),
+                   {scalar_type(options.compute), stream_, options.throw_if_cancelled}) {}
 
 int64_t TorchEngine::cache_bytes_per_id() const {
   return cache_bytes_per_token(description_, transformer_.type() == at::kFloat ? 4 : 2);

@@ -13,6 +13,7 @@ class TorchEngine final : public Engine {
 
   int64_t vocab() const override { return description_.vocab; }
   int64_t cache_bytes_per_id() const override;
+  bool streams() const override { return stream_; }
   std::vector<std::vector<TokenScore>> score(std::span<const ScoreRequest> requests) override;
   Logits logits(std::span<const std::vector<TokenId>> sequences) override;
   std::unique_ptr<Session> open_session(int64_t sequences, int64_t capacity) override;
@@ -30,6 +31,8 @@ class TorchEngine final : public Engine {
   void require_sequences(std::span<const std::vector<TokenId>> sequences, int64_t least) const;
   /// Moments and refits are torch's own operations: on a GPU, or where the options ask for it.
   bool all_in_torch() const { return all_in_torch_; }
+  /// As in EngineOptions.
+  const std::filesystem::path& scratch_folder() const { return scratch_folder_; }
   /// The model's folder, for errors.
   const std::string& where() const { return where_; }
 
@@ -40,14 +43,16 @@ class TorchEngine final : public Engine {
   std::string where_;
   TransformerDescription description_;
   CheckpointWeights weights_;
-  Transformer transformer_;
   bool stream_, all_in_torch_;
+  std::filesystem::path scratch_folder_;
+  Transformer transformer_;
 };
 
 /// Throws kUnsupported where torch has no such device.
 at::Device torch_device(const std::string& name);
 
-/// Threads (0: all processors) of torch and of this module's linear algebra, and memory that is kept for the next layer.
+/// Threads (0: all processors) of torch and of this module's linear algebra, and memory that is kept for the next
+/// layer.
 void prepare_torch(int threads);
 
 /// Throws kNonFinite, naming the model, when a logit is NaN or infinite.

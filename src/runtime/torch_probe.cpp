@@ -10,14 +10,25 @@
 #include "runtime/site.h"
 
 namespace prunenet {
+namespace {
+
+int64_t bytes_of_states(const TransformerDescription& description, std::span<const std::vector<TokenId>> sequences) {
+  int64_t tokens = 0;
+  for (const auto& ids : sequences) tokens += static_cast<int64_t>(ids.size());
+  return tokens * description.hidden * 4 * static_cast<int64_t>(description.blocks.size() + 1);
+}
+
+}  // namespace
 
 TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>> sequences)
-    : engine_(engine), transformer_(engine.transformer()) {
+    : engine_(engine),
+      transformer_(engine.transformer()),
+      spill_(bytes_of_states(transformer_.description(), sequences), engine.scratch_folder()) {
   const at::NoGradGuard no_grad;
   for (Chunk& chunk : make_chunks(sequences)) {
     Part part;
     part.positions = transformer_.positions(chunk);
-    part.states.push_back(transformer_.embed(chunk));
+    part.states.push_back(spill_.keep(transformer_.embed(chunk)));
     part.rows = predicting_rows(chunk).to(part.states.front().device());
     part.chunk = std::move(chunk);
     parts_.push_back(std::move(part));
@@ -27,7 +38,8 @@ TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>
     {
       const auto block = transformer_.block(layer);
       for (Part& part : parts_)
-        part.states.push_back(transformer_.run_block(part.states.back(), *block, layer, part.chunk, part.positions));
+        part.states.push_back(
+            spill_.keep(transformer_.run_block(part.states.back(), *block, layer, part.chunk, part.positions)));
     }
     transformer_.release_block(layer);
   }

@@ -6,6 +6,7 @@
 
 #include "engine/walk.h"
 #include "runtime/layer_weights.h"
+#include "runtime/spill.h"
 #include "runtime/torch_engine.h"
 
 namespace prunenet {
@@ -33,6 +34,7 @@ class TorchProbe final : public KlProbe {
 
   TorchEngine& engine_;
   Transformer& transformer_;
+  TensorSpill spill_;  // of the states
   std::vector<Part> parts_;
 };
 

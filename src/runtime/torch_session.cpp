@@ -18,6 +18,23 @@ TorchSession::TorchSession(TorchEngine& engine, int64_t sequences, int64_t capac
   groups_.push_back(std::move(all));  // its cache comes with the first ids, once it is known who stays together
 }
 
+// `places`: indices into group.members, ascending. The caches move together within their own memory: a copy beside them
+// would double what continuing texts takes.
+void TorchSession::keep_only(Group& group, const std::vector<int64_t>& places) const {
+  const auto move_together = [&](at::Tensor& cache) {
+    for (size_t i = 0; i < places.size(); ++i) {
+      const auto to = static_cast<int64_t>(i);
+      if (places[i] != to)
+        cache.select(0, to)
+            .narrow(1, 0, group.cache.past)
+            .copy_(cache.select(0, places[i]).narrow(1, 0, group.cache.past));
+    }
+    cache = cache.narrow(0, 0, static_cast<int64_t>(places.size()));
+  };
+  for (at::Tensor& keys : group.cache.keys) move_together(keys);
+  for (at::Tensor& values : group.cache.values) move_together(values);
+}
+
 // `places`: indices into group.members.
 TorchSession::Group TorchSession::selected(const Group& group, const std::vector<int64_t>& places) const {
   Group result;
@@ -105,7 +122,8 @@ void TorchSession::keep(std::span<const int64_t> sequences) {
       renamed.push_back(found - sequences.begin());
     }
     if (places.empty()) continue;
-    Group smaller = places.size() == group.members.size() ? std::move(group) : selected(group, places);
+    if (places.size() < group.members.size()) keep_only(group, places);
+    Group smaller = std::move(group);
     smaller.members = std::move(renamed);
     kept.push_back(std::move(smaller));
   }

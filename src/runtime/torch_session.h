@@ -23,6 +23,7 @@ class TorchSession final : public Session {
 
   Logits compute(std::span<const std::vector<TokenId>> new_ids);
   void split_by_growth(std::span<const std::vector<TokenId>> new_ids);
+  void keep_only(Group& group, const std::vector<int64_t>& places) const;
   Group selected(const Group& group, const std::vector<int64_t>& places) const;
 
   TorchEngine& engine_;

@@ -7,6 +7,7 @@
 #include "runtime/chunks.h"
 #include "runtime/divergence.h"
 #include "runtime/guard.h"
+#include "runtime/memory.h"
 #include "runtime/moment_tensors.h"
 #include "runtime/neuron_refit.h"
 
@@ -46,24 +47,19 @@ void TorchWalk::enter(int64_t layer) {
   const auto index = static_cast<size_t>(layer);
   const int64_t widest = std::max(block_->output.weight.size(1), block_->down.weight.size(1));
   keeps_inputs_ = num_tokens_ * widest * 4 <= kKeptInputBytes;
+  const bool post_norm = transformer_.description().block == BlockKind::kPostNorm;
   for (Part& part : parts_) {
     const at::Tensor input = transformer_.attention_input(part.dense, *block_);
     const at::Tensor mixed = transformer_.mix(input, *block_, index, part.chunk, part.positions);
     const at::Tensor output = block_->output(mixed);
-    part.dense_attention_sum = part.dense + output;
     const at::Tensor y = transformer_.after_attention(part.dense, output, *block_);
+    part.dense_attention_sum = post_norm ? part.dense + output : y;
     const at::Tensor inner = transformer_.inner(transformer_.ffn_input(part.dense, y, input, *block_), *block_);
     const at::Tensor ffn = block_->down(inner);
-    part.dense_sum = y + ffn;
-    part.dense_after = transformer_.after_ffn(y, ffn, *block_);
-    require_finite(part.dense_after);
-    if (diverged_) {
-      part.attention_input = transformer_.attention_input(part.x, *block_);
-      part.inputs = at::Tensor();
-    } else {
-      part.attention_input = input;
-      part.inputs = keeps_inputs_ ? mixed : at::Tensor();
-    }
+    part.dense = transformer_.after_ffn(y, ffn, *block_);
+    part.dense_sum = post_norm ? y + ffn : part.dense;
+    require_finite(part.dense);
+    part.inputs = !diverged_ && keeps_inputs_ ? mixed : at::Tensor();
   }
 }
 
@@ -71,9 +67,10 @@ at::Tensor TorchWalk::site_inputs(Part& part) const {
   if (part.inputs.defined()) return part.inputs;
   at::Tensor inputs;
   if (site_ == Site::kAttention) {
-    inputs = transformer_.mix(part.attention_input, *block_, static_cast<size_t>(layer_), part.chunk, part.positions);
+    inputs = transformer_.mix(transformer_.attention_input(part.x, *block_), *block_, static_cast<size_t>(layer_),
+                              part.chunk, part.positions);
   } else {
-    inputs = transformer_.inner(transformer_.ffn_input(part.x, part.y, part.attention_input, *block_), *block_);
+    inputs = transformer_.inner(transformer_.ffn_input(part.x, part.y, at::Tensor(), *block_), *block_);
   }
   if (keeps_inputs_) part.inputs = inputs;
   return inputs;
@@ -84,7 +81,7 @@ void TorchWalk::leave_attention(const ChangedSite* changed) {
     const at::Tensor inputs = site_inputs(part);
     part.y =
         transformer_.after_attention(part.x, changed != nullptr ? (*changed)(inputs) : block_->output(inputs), *block_);
-    part.inputs = at::Tensor();
+    part.inputs = part.dense_attention_sum = at::Tensor();
   }
   site_ = Site::kFfn;
 }
@@ -96,12 +93,12 @@ void TorchWalk::leave_ffn(const SiteChange* change) {
   if (change != nullptr && change->rows) refitted = with_rows(*block_, *change->rows);
   for (Part& part : parts_) {
     if (!diverged_ && change == nullptr) {
-      part.x = part.dense_after;
+      part.x = part.dense;
       continue;
     }
     at::Tensor output;
     if (refitted) {
-      const at::Tensor input = transformer_.ffn_input(part.x, part.y, part.attention_input, *block_);
+      const at::Tensor input = transformer_.ffn_input(part.x, part.y, at::Tensor(), *block_);
       output = (*changed)(transformer_.inner(input, *refitted));
     } else {
       const at::Tensor inputs = site_inputs(part);
@@ -114,9 +111,7 @@ void TorchWalk::leave_ffn(const SiteChange* change) {
 
 void TorchWalk::leave_layer() {
   for (Part& part : parts_) {
-    part.dense = part.dense_after;
-    part.inputs = part.y = part.attention_input = at::Tensor();
-    part.dense_attention_sum = part.dense_sum = part.dense_after = at::Tensor();
+    part.inputs = part.y = part.dense_attention_sum = part.dense_sum = at::Tensor();
   }
   block_.reset();
   transformer_.release_block(static_cast<size_t>(layer_));
@@ -154,6 +149,7 @@ SiteMoments TorchWalk::compute_moments(int64_t layer, Site site, const std::opti
     accumulator.add(inputs, options ? target_of(part, site, inputs, *options) : at::Tensor());
   }
   CollectedMoments collected = accumulator.finish();
+  give_memory_back();  // what the caller does next, choosing and refitting, needs most
   return {std::move(collected.moments), std::move(collected.target)};
 }
 
@@ -172,20 +168,23 @@ NeuronRefit TorchWalk::refit_neurons(int64_t layer, const SiteChange& start, con
 NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, const NeuronRefitOptions& options) {
   const at::NoGradGuard no_grad;
   go_to(layer, Site::kFfn);
-  NeuronRefitter refitter(start_neurons(*block_, start), transformer_.description().activation, options.metric);
+  NeuronRefitter refitter(start_neurons(*block_, start), transformer_.description().activation, options.metric,
+                          transformer_.type());
   for (Part& part : parts_) {
-    const at::Tensor input = transformer_.ffn_input(part.x, part.y, part.attention_input, *block_);
+    const at::Tensor input = transformer_.ffn_input(part.x, part.y, at::Tensor(), *block_);
     const at::Tensor target = target_of(part, Site::kFfn, site_inputs(part), options.target);
-    if (!refitter.add(input.to(at::kCPU, at::kFloat), target.cpu())) break;
+    if (!refitter.add(input.to(at::kCPU), target.cpu())) break;
   }
+  for (Part& part : parts_) part.inputs = at::Tensor();  // new neurons have inputs of their own
   NeuronRefit result;
   result.error_before = refitter.error();
   const double damping =
       options.damping * static_cast<double>(start.kept.size()) / static_cast<double>(refitter.tokens());
-  while (result.steps < options.steps && refitter.step(options.iterations, damping)) ++result.steps;
+  while (result.steps < options.steps && refitter.step(options.iterations, damping, options.tolerance)) ++result.steps;
   result.error_after = refitter.error();
   result.plain_error_after = refitter.error(false);
   result.change = to_change(refitter.neurons(), start.kept);
+  give_memory_back();
   return result;
 }
 

@@ -25,17 +25,16 @@ class TorchWalk final : public LayerWalk {
   double finish() override;
 
  private:
-  // What a chunk carries through the layers, [n, D] each. The sums are the streams before the norm of a post-norm
-  // block; elsewhere they are the streams themselves.
+  // What a chunk carries through the layers, [n, D] each. What the walk does not need where it stands is let go: while
+  // the caller chooses and refits, up to four of them are there.
   struct Part {
     Chunk chunk;
     Positions positions;
-    at::Tensor dense, x;                        // before the layer: of the dense and of the changed model
-    at::Tensor dense_attention_sum, dense_sum;  // of the dense model: after attention, after the FFN
-    at::Tensor dense_after;                     // what leaves the layer of the dense model
-    at::Tensor y;                               // after attention, of the changed model
-    at::Tensor attention_input;                 // of the changed model
-    at::Tensor inputs;  // of the site where the walk stands; undefined: not computed, or not kept
+    at::Tensor dense, x;             // before the layer, of the dense and of the changed model; within it `dense` is after
+    at::Tensor dense_attention_sum;  // of the dense model, x and what attention adds; until the FFN
+    at::Tensor dense_sum;            // y and what the FFN adds, of the dense model: `dense` itself, but for post-norm blocks
+    at::Tensor y;                    // after attention, of the changed model
+    at::Tensor inputs;               // of the site where the walk stands; undefined: not computed, or not kept
   };
 
   SiteMoments compute_moments(int64_t layer, Site site, const std::optional<TargetOptions>& options);

@@ -233,7 +233,7 @@ at::Tensor Transformer::mix(const at::Tensor& x, const LayerWeights& block, size
     if (segment.cache != nullptr) {
       const auto remember = [&](const at::Tensor& cache, const at::Tensor& fresh) {
         cache.narrow(2, segment.past(), n).copy_(fresh);
-        return cache.narrow(2, 0, segment.past() + n).to(at::kFloat);
+        return cache.narrow(2, 0, segment.past() + n);  // attend widens what it is about to read
       };
       k = remember(segment.cache->keys[layer], k);
       v = remember(segment.cache->values[layer], v);
@@ -325,11 +325,19 @@ std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
   return states;
 }
 
+void Transformer::widen_head() {
+  if (options_.stream || options_.type == at::kFloat || wide_head_.defined()) return;
+  wide_head_ = head_.front().weight.to(at::kFloat);
+}
+
 at::Tensor Transformer::logits(const at::Tensor& hidden) {
   const Linear head = options_.stream ? fetch(description_.head) : head_.front();
   at::Tensor result;
   if (options_.type == at::kFloat) {
     result = head(hidden);
+  } else if (!options_.stream) {
+    widen_head();
+    result = product(hidden, wide_head_, head.bias.defined() ? head.bias.to(at::kFloat) : at::Tensor());
   } else {
     // In f32, a run of the vocabulary at a time: logits rounded to bf16 would be off by up to 0.06 where they are
     // near 16.

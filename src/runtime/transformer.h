@@ -60,8 +60,13 @@ class Transformer {
   /// loop and chunks the inner one. Caches are filled and their `past` moved on.
   std::vector<at::Tensor> hidden(const std::vector<Chunk>& chunks);
 
-  /// Logits [rows, vocab], f32, of hidden states [rows, E].
+  /// Logits [rows, vocab], f32, of hidden states [rows, E]. Where the products are bf16 the head is multiplied in f32 even
+  /// so, and its f32 copy stays in memory (unless streaming): continuing texts asks for it at every token.
   at::Tensor logits(const at::Tensor& hidden);
+  /// Makes that copy now, where one is to be kept: before several threads ask for logits.
+  void widen_head();
+  /// Lets it go.
+  void forget_head() { wide_head_ = at::Tensor(); }
 
   /// An empty cache for `sequences` sequences.
   KvCache make_cache(int64_t sequences, int64_t capacity) const;
@@ -112,6 +117,7 @@ class Transformer {
   Options options_;
   std::vector<std::shared_ptr<const LayerWeights>> blocks_;  // empty when streaming
   std::vector<Linear> head_;                          // one, or none when streaming
+  at::Tensor wide_head_;                              // its weight in f32, from the first logits on; see forget_head
 };
 
 }  // namespace prunenet

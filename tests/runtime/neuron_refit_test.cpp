@@ -358,5 +358,31 @@ TEST_F(NeuronRefit, TargetsThatAreNotFiniteMoveNothing) {
   EXPECT_TRUE(at::equal(refitter.neurons().up, start.up));
 }
 
+// Products in bf16 round each factor to 8 bits: the errors that they report and reach are those of f32 to about a per cent.
+TEST_F(NeuronRefit, NarrowProductsComeAsFar) {
+  Shape shape;
+  shape.inputs = 24;
+  shape.outputs = 20;
+  shape.count = 30;
+  for (const bool biases : {false, true}) {
+    shape.up_bias = shape.down_bias = biases;
+    const Neurons start = random_neurons(shape, 141), direction = random_neurons(shape, 151);
+    const auto z = random_matrix<float>(700, shape.inputs, 161);
+    const Matrix<double> target = outputs_of(moved(start, direction, 0.2), z, Activation::kSilu);
+    double before[2], after[2];
+    for (const int narrow : {0, 1}) {
+      NeuronRefitter refitter(start, Activation::kSilu, positive(shape.outputs, 171),
+                              narrow == 1 ? at::kBFloat16 : at::kFloat);
+      add_in_parts(refitter, z, target);
+      before[narrow] = refitter.error();
+      ASSERT_TRUE(refitter.step(8, 0.1));
+      after[narrow] = refitter.error();
+    }
+    EXPECT_NEAR(before[1], before[0], 0.01 * before[0]);
+    EXPECT_NEAR(after[1], after[0], 0.02 * before[0]);
+    EXPECT_LT(after[0], 0.5 * before[0]);
+  }
+}
+
 }  // namespace
 }  // namespace prunenet

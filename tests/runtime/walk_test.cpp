@@ -222,9 +222,10 @@ TEST(WalkThreads, ChangeNoBit) {
     texts.emplace_back();
     for (TokenId t = 0; t < 150 + 20 * s; ++t) texts.back().push_back((t * 37 + s * 11 + t * t % 101) % 512);
   }
-  const auto run = [&](int threads) {
+  const auto run = [&](int threads, ComputeType type) {
     EngineOptions options;
     options.threads = threads;
+    options.compute = type;
     RunningModel model(folder, options);
     std::vector<float> numbers;
     const auto add = [&](const Matrix<float>& m) {
@@ -239,12 +240,24 @@ TEST(WalkThreads, ChangeNoBit) {
     add(moments.inputs.second);
     numbers.insert(numbers.end(), moments.target->cross.data(),
                    moments.target->cross.data() + moments.target->cross.size());
+    NeuronRefitOptions refit;
+    refit.steps = 1;
+    refit.iterations = 3;
+    refit.metric = Matrix<float>::Identity(64, 64);
+    const NeuronRefit refitted =
+        walk->refit_neurons(3, plain_cut(dense_matrix(model, 3, Site::kFfn), 1), refit);
+    EXPECT_EQ(refitted.steps, 1);
+    EXPECT_LT(refitted.error_after, refitted.error_before);
+    add(refitted.change.weight.leftCols(64));
+    add(refitted.change.rows->gate);
     numbers.push_back(static_cast<float>(walk->finish()));
     return numbers;
   };
-  const std::vector<float> one = run(1);
-  EXPECT_EQ(one, run(2));
-  EXPECT_EQ(one, run(3));
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBf16}) {
+    const std::vector<float> one = run(1, type);
+    EXPECT_EQ(one, run(2, type));
+    EXPECT_EQ(one, run(3, type));
+  }
 }
 
 // A run that goes on after it was stopped replays the changes that it knows, and measures nothing on the way.
