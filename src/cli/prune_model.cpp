@@ -31,6 +31,8 @@ Json options_json(const PruneOptions& options, const OpenModel& open) {
     json["episodes"] = options.training.episodes;
     json["lr"] = options.training.learning_rate;
     json["kl"] = options.training.kl;
+    const bool exact = spectrum_method(options.training, open.model) == SpectrumMethod::kExact;
+    json["spectrum"] = exact ? "exact" : "estimate";
   }
   if (options.is_self()) json.update(self_options_json(options.self, open));
   if (options.is_self() && needs_engine(options.self)) json["dtype"] = options.dtype;

@@ -38,28 +38,11 @@ std::vector<LayerSpectra> layer_spectra_with(const OpenModel& open, const Mask& 
   return result;
 }
 
-template <typename Real>
-std::vector<std::vector<double>> whole_spectra_with(const OpenModel& open, SpectrumRoute route, Progress& progress) {
-  std::vector<std::vector<double>> result;
-  for_each_layer<Real>(open, progress, [&](int64_t, const Matrix<Real>& w) {
-    Spectrum whole = singular_values(w, route);
-    result.push_back(std::move(whole.singular_values));
-    return whole.converged;
-  });
-  return result;
-}
-
 }  // namespace
 
 std::vector<LayerSpectra> layer_spectra(const OpenModel& open, const Mask& mask, RunSpectra& spectra, Progress& progress) {
   return spectra.f64() ? layer_spectra_with<double>(open, mask, spectra, progress)
                        : layer_spectra_with<float>(open, mask, spectra, progress);
-}
-
-std::vector<std::vector<double>> whole_spectra(const OpenModel& open, const TrainingOptions& precision, Progress& progress) {
-  const SpectrumRoute route = route_of(precision);
-  return uses_f64(precision, open.model) ? whole_spectra_with<double>(open, route, progress)
-                                         : whole_spectra_with<float>(open, route, progress);
 }
 
 Totals report_totals(const SizeChange& change) {

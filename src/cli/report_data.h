@@ -18,9 +18,6 @@ struct LayerSpectra {
 /// For every layer of the model under a mask. Warns when an eigenvalue computation did not converge.
 std::vector<LayerSpectra> layer_spectra(const OpenModel& open, const Mask& mask, RunSpectra& spectra, Progress& progress);
 
-/// The spectra of every layer of a model, before alone.
-std::vector<std::vector<double>> whole_spectra(const OpenModel& open, const TrainingOptions& precision, Progress& progress);
-
 Totals report_totals(const SizeChange& change);
 
 }  // namespace prunenet::cli

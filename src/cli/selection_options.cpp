@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 
 #include "base/error.h"
@@ -30,6 +31,41 @@ void add_training_options(CLI::App& verb, TrainingOptions& options) {
   verb.add_option("--route", options.route, "Singular values by Gram matrices, or directly (gesdd: slower, small values exact)")
       ->capture_default_str()
       ->check(CLI::IsMember({"gram", "direct"}));
+  verb.add_option("--spectrum", options.spectrum,
+                  "KS of a draw in policy training: exact, from all singular values, as published; estimate, from Lanczos "
+                  "quadrature, within a few percent (the error is stated) and several times faster; or auto: exact up to hidden "
+                  "size 2048, where it takes a fraction of a second a layer")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "exact", "estimate"}));
+  add_cache_option(verb, options.no_cache);
+}
+
+void add_cache_option(CLI::App& verb, bool& no_cache) {
+  verb.add_flag("--no-cache", no_cache,
+                "Compute the spectra of whole layers even where an earlier run left them in the cache (PRUNENET_CACHE, or "
+                "~/.cache/prunenet), and leave none there");
+}
+
+SpectrumMethod spectrum_method(const TrainingOptions& options, const ModelDescription& model) {
+  constexpr int64_t kExactUpTo = 2048;
+  const bool on_device = options.device != "cpu", direct = options.route == "direct";
+  if (options.spectrum == "estimate") {
+    if (on_device) fail(ErrorCode::kBadOption, "--spectrum", "is exact on a device: estimate does not go with --device {}", options.device);
+    if (direct) fail(ErrorCode::kBadOption, "--spectrum", "estimate looks at Gram matrices: it does not go with --route direct");
+    return SpectrumMethod::kEstimate;
+  }
+  const bool exact = options.spectrum == "exact" || on_device || direct || model.hidden <= kExactUpTo;
+  return exact ? SpectrumMethod::kExact : SpectrumMethod::kEstimate;
+}
+
+SpectrumCache spectrum_cache(bool no_cache) {
+  if (no_cache) return {};
+  if (const char* folder = std::getenv("PRUNENET_CACHE")) return SpectrumCache(folder);
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && std::filesystem::path(cache).is_absolute()) return SpectrumCache(std::filesystem::path(cache) / "prunenet");
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || !std::filesystem::path(home).is_absolute()) return {};
+  return SpectrumCache(std::filesystem::path(home) / ".cache" / "prunenet");
 }
 
 bool uses_f64(const TrainingOptions& options, const ModelDescription& model) {
@@ -43,10 +79,11 @@ SpectrumRoute route_of(const TrainingOptions& options) {
 RunSpectra::RunSpectra(const TrainingOptions& options, const ModelDescription& model, std::filesystem::path scratch)
     : f64_(uses_f64(options, model)) {
   scratch = nearest_folder(std::move(scratch));
+  const SpectrumMethod method = spectrum_method(options, model);
   if (f64_) {
-    in_f64_.emplace(scratch, route_of(options));
+    in_f64_.emplace(scratch, route_of(options), method, spectrum_cache(options.no_cache));
   } else {
-    in_f32_.emplace(scratch, route_of(options));
+    in_f32_.emplace(scratch, route_of(options), method, spectrum_cache(options.no_cache));
   }
 }
 
@@ -102,9 +139,9 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
   }
   if (!by_policy) {
     refuse_said(verb, {"--policy", "--select"}, fmt::format("goes with --method prunenet, not {}", options.method));
-    if (!reports) refuse_said(verb, {"--precision", "--route"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
+    if (!reports) refuse_said(verb, {"--precision", "--route", "--no-cache"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
   }
-  if (!by_policy || !options.policy.empty()) refuse_said(verb, {"--episodes", "--lr", "--kl"}, "does nothing here: no policy is trained");
+  if (!by_policy || !options.policy.empty()) refuse_said(verb, {"--episodes", "--lr", "--kl", "--spectrum"}, "does nothing here: no policy is trained");
 }
 
 std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open) {
@@ -200,8 +237,10 @@ TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& select
                            const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
                          Progress& progress) {
   const bool f64 = spectra.f64();
+  const bool exact = spectrum_method(training, open.model) == SpectrumMethod::kExact;
   TrainedPolicy trained = f64 ? train_with<double>(open, selection, training, widths, spectra, store, progress)
                               : train_with<float>(open, selection, training, widths, spectra, store, progress);
+  trained.estimated = !exact;
   trained.file.metadata = {{"prunenet.version", PRUNENET_VERSION},
                            {"prunenet.method", "prunenet"},
                            {"prunenet.seed", std::to_string(selection.seed)},
@@ -213,6 +252,7 @@ TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& select
                            {"prunenet.kl", training.kl ? "true" : "false"},
                            {"prunenet.precision", f64 ? "f64" : "f32"},
                            {"prunenet.route", training.route},
+                           {"prunenet.spectrum", exact ? "exact" : "estimate"},
                            {"prunenet.source", open.name()},
                            {"prunenet.source_header_sha256", open.checkpoint.header_hash()}};
   return trained;

@@ -18,7 +18,8 @@ struct TrainingOptions {
   int64_t episodes = 20;
   double learning_rate = 1e-3;
   bool kl = false;
-  std::string precision = "auto", route = "gram";
+  std::string precision = "auto", route = "gram", spectrum = "auto";
+  bool no_cache = false;  // of whole layers' spectra
   std::string device = "cpu";  // filled in by the verb, which has the option
   int threads = 0;             // likewise
 };
@@ -27,6 +28,14 @@ void add_training_options(CLI::App& verb, TrainingOptions& options);
 /// --precision: auto takes f64 up to hidden size 1024, f32 above.
 bool uses_f64(const TrainingOptions& options, const ModelDescription& model);
 SpectrumRoute route_of(const TrainingOptions& options);
+/// --spectrum: auto takes exact spectra up to hidden size 2048, by --route direct, and on a device; else estimates. Throws
+/// kBadOption where an estimate was asked for with either of these two.
+SpectrumMethod spectrum_method(const TrainingOptions& options, const ModelDescription& model);
+/// Adds --no-cache.
+void add_cache_option(CLI::App& verb, bool& no_cache);
+/// Where the spectra of whole layers are kept between runs: PRUNENET_CACHE, else prunenet below XDG_CACHE_HOME or ~/.cache.
+/// One that remembers nothing with --no-cache, where no folder is known, or where the variable is empty.
+SpectrumCache spectrum_cache(bool no_cache);
 
 struct SelectionOptions {
   std::optional<double> ratio;
@@ -79,6 +88,7 @@ struct TrainedPolicy {
   PolicyFile file;
   std::vector<EpisodeResult> episodes;
   int64_t best_episode = 0;
+  bool estimated = false;  // its KS values
 };
 /// Trains a policy on the model, going on from what `store` holds of this run.
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,

@@ -1,11 +1,16 @@
 // prunenet spectrum: singular values of every layer's gate (or fc1), and how far two models' are apart.
 #include <fmt/format.h>
 
+#include <numeric>
+
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/version.h"
 #include "cli/format.h"
 #include "cli/report_data.h"
+#include "policy/prunenet_scorer.h"
+#include "spectrum/estimate.h"
 #include "spectrum/ks.h"
 
 namespace prunenet::cli {
@@ -13,7 +18,7 @@ namespace {
 
 struct SpectrumOptions : CommonOptions {
   std::string model, other, report;
-  bool force = false;
+  bool force = false, estimate = false;
   TrainingOptions precision;
 };
 
@@ -23,22 +28,86 @@ double median(const std::vector<double>& descending) {
 }
 
 struct Row {
-  std::vector<double> first, second;  // second empty without OTHER
-  std::optional<double> ks;
+  std::vector<double> first, second;  // second empty without OTHER, and where its distance is estimated
+  std::optional<SpectrumDistance> distance;
 };
+
+// The layers of one or two models, each looked at once, in the arithmetic Real.
+template <typename Real>
+class Layers {
+ public:
+  Layers(const SpectrumOptions& options, const OpenModel& first, const std::optional<OpenModel>& second)
+      : route_(route_of(options.precision)),
+        estimate_(options.estimate),
+        cache_(spectrum_cache(options.precision.no_cache)),
+        first_(first.checkpoint, first.model) {
+    if (second) second_.emplace(second->checkpoint, second->model);
+  }
+
+  Row compute(int64_t layer, Progress& progress) {
+    first_.load_into(layer, w_);
+    Row row;
+    row.first = values_of(layer, progress);
+    if (!second_) return row;
+    // An estimate holds one Gram matrix of columns against another: the same columns, more rows, and enough of both.
+    const auto fits = [](int64_t rows, int64_t cols) { return cols >= kEstimateFromOrder && rows > cols; };
+    const bool estimates = estimate_ && second_->cols() == first_.cols() && fits(first_.rows(layer), first_.cols()) &&
+                           fits(second_->rows(layer), second_->cols());
+    ProbedSpectrum first;
+    if (estimates) first = probed();
+    second_->load_into(layer, w_);
+    if (estimates) {
+      row.distance = estimated_distance(row.first, first, probed());
+    } else {
+      row.second = values_of(layer, progress);
+      row.distance = {ks_statistic(row.first, row.second), 0, true};
+    }
+    return row;
+  }
+
+ private:
+  ProbedSpectrum probed() const {
+    std::vector<int64_t> rows(static_cast<size_t>(w_.rows()));
+    std::iota(rows.begin(), rows.end(), 0);
+    return probe_of<Real>(block_of(w_), rows);
+  }
+  std::vector<double> values_of(int64_t layer, Progress& progress) {
+    const std::string key = cache_.key(w_, route_ == SpectrumRoute::kDirect ? "direct" : "gram");
+    if (auto cached = cache_.find(key)) return std::move(cached->singular_values);
+    Spectrum spectrum = singular_values(w_, route_);
+    if (!spectrum.converged) progress.warn(fmt::format("an eigenvalue computation did not converge; the spectrum of layer {} is not exact", layer));
+    cache_.put(key, spectrum);
+    return std::move(spectrum.singular_values);
+  }
+
+  SpectrumRoute route_;
+  bool estimate_;
+  SpectrumCache cache_;
+  CheckpointLayers<Real> first_;
+  std::optional<CheckpointLayers<Real>> second_;
+  Matrix<Real> w_;
+};
+
+template <typename Real>
+std::vector<Row> compute_with(const SpectrumOptions& options, const OpenModel& first, const std::optional<OpenModel>& second,
+                              Progress& progress) {
+  Layers<Real> layers(options, first, second);
+  const auto count = static_cast<int64_t>(first.model.layers.size());
+  std::vector<Row> rows;
+  progress.begin("computing spectra", static_cast<double>(count));
+  for (int64_t l = 0; l < count; ++l) {
+    throw_if_cancelled();
+    rows.push_back(layers.compute(l, progress));
+    progress.advance(1);
+  }
+  progress.end();
+  return rows;
+}
 
 std::vector<Row> compute(const SpectrumOptions& options, const OpenModel& first, const std::optional<OpenModel>& second,
                          Progress& progress) {
-  auto a = whole_spectra(first, options.precision, progress);
-  std::vector<Row> rows(a.size());
-  for (size_t l = 0; l < a.size(); ++l) rows[l].first = std::move(a[l]);
-  if (!second) return rows;
-  auto b = whole_spectra(*second, options.precision, progress);
-  for (size_t l = 0; l < rows.size(); ++l) {
-    rows[l].second = std::move(b[l]);
-    rows[l].ks = ks_statistic(rows[l].first, rows[l].second);
-  }
-  return rows;
+  const bool f64 = uses_f64(options.precision, first.model);
+  return f64 ? compute_with<double>(options, first, second, progress) : compute_with<float>(options, first, second, progress);
 }
 
 void print_table(const OpenModel& first, const std::optional<OpenModel>& second, const std::vector<Row>& rows) {
@@ -50,7 +119,12 @@ void print_table(const OpenModel& first, const std::optional<OpenModel>& second,
   };
   for (size_t l = 0; l < rows.size(); ++l) {
     fmt::print("  {:>5}  {:>6} {}", l, first.model.layers[l].ffn.neurons.width, values(rows[l].first));
-    if (second) fmt::print("    {:>6} {}  {:.5f}", second->model.layers[l].ffn.neurons.width, values(rows[l].second), *rows[l].ks);
+    if (second) {
+      const bool estimated = rows[l].second.empty();
+      fmt::print("    {:>6} {}  {:.5f}{}", second->model.layers[l].ffn.neurons.width,
+                 estimated ? fmt::format("{:>32}", "(not computed)") : values(rows[l].second), rows[l].distance->ks,
+                 estimated ? fmt::format(" +- {:.5f}", rows[l].distance->error) : "");
+    }
     fmt::print("\n");
   }
 }
@@ -73,7 +147,7 @@ Report make_report(const SpectrumOptions& options, const OpenModel& first, const
     layer.width_after = second ? second->model.layers[l].ffn.neurons.width : layer.width_before;
     layer.singular_values_before = rows[l].first;
     layer.singular_values_after = rows[l].second;
-    layer.ks = rows[l].ks;
+    if (rows[l].distance) layer.ks = rows[l].distance->ks;
     report.layers.push_back(std::move(layer));
   }
   return report;
@@ -106,9 +180,10 @@ void spectrum(const SpectrumOptions& options) {
     Json layer = {{"index", l}, {"width", first.model.layers[l].ffn.neurons.width}, {"singular_values", rows[l].first}};
     if (second) {
       layer["other_width"] = second->model.layers[l].ffn.neurons.width;
-      layer["other_singular_values"] = rows[l].second;
+      layer["other_singular_values"] = rows[l].second.empty() ? Json(nullptr) : Json(rows[l].second);
+      if (rows[l].second.empty()) layer["ks_error"] = rows[l].distance->error;
     }
-    layer["ks"] = rows[l].ks ? Json(*rows[l].ks) : Json(nullptr);
+    layer["ks"] = rows[l].distance ? Json(rows[l].distance->ks) : Json(nullptr);
     layers.push_back(std::move(layer));
   }
   print_json({{"layers", std::move(layers)}});
@@ -129,9 +204,21 @@ void add_spectrum(CLI::App& program, Action& action) {
   verb->add_option("--route", options->precision.route, "By Gram matrices, or directly (gesdd: slower, small values exact)")
       ->capture_default_str()
       ->check(CLI::IsMember({"gram", "direct"}));
+  verb->add_flag("--estimate", options->estimate,
+                 "KS to OTHER from Lanczos quadrature, without OTHER's singular values: within a few percent (the error is "
+                 "stated) and several times faster. Layers of fewer than 1024 columns stay exact");
+  add_cache_option(*verb, options->precision.no_cache);
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet spectrum ./Llama-2-7b-hf ./Llama-2-7b-pruned --report spectra.html");
-  verb->callback([options, &action] { action = [options] { spectrum(*options); }; });
+  verb->callback([options, &action] {
+    if (options->estimate && options->other.empty()) {
+      fail(ErrorCode::kBadOption, "--estimate", "is for the distance to a second model: name one after MODEL");
+    }
+    if (options->estimate && options->precision.route == "direct") {
+      fail(ErrorCode::kBadOption, "--estimate", "looks at Gram matrices: it does not go with --route direct");
+    }
+    action = [options] { spectrum(*options); };
+  });
 }
 
 }  // namespace prunenet::cli

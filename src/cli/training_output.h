@@ -5,7 +5,7 @@
 
 namespace prunenet::cli {
 
-/// "episodes" and "best_episode".
+/// "episodes" and "best_episode"; "spectrum": exact, or estimate, where every episode states the error of its KS values.
 Json training_json(const TrainedPolicy& trained);
 void print_training(const TrainedPolicy& trained);
 

@@ -36,8 +36,7 @@ template <typename Real>
 const Matrix<Real>& HostBackend<Real>::weights(int64_t layer) {
   if (loaded_layer_ != layer) {
     loaded_layer_ = -1;
-    loaded_.resize(0, 0);  // before the next one comes: memory holds one layer
-    loaded_ = source_.load(layer);
+    source_.load_into(layer, loaded_);
     loaded_layer_ = layer;
   }
   return loaded_;

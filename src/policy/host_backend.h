@@ -19,6 +19,8 @@ class LayerSource {
   virtual int64_t cols() const = 0;
   /// W [rows(layer), cols], finite.
   virtual Matrix<Real> load(int64_t layer) = 0;
+  /// The same into a matrix that may have room already: fresh memory costs a page fault for every page.
+  virtual void load_into(int64_t layer, Matrix<Real>& w) { w = load(layer); }
 };
 
 /// The width of a policy for these layers: their largest.

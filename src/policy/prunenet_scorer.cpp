@@ -1,12 +1,19 @@
 // Applying a policy.
 #include "policy/prunenet_scorer.h"
 
+#include <algorithm>
+#include <exception>
+
 #include "base/error.h"
+#include "linalg/parallel.h"
 #include "model/weights.h"
 #include "policy/sampler.h"
 
 namespace prunenet {
 namespace {
+
+constexpr int64_t kReadParts = 8;             // of a large matrix, each read by one thread
+constexpr int64_t kReadInPartsFrom = 1 << 20;  // elements
 
 class PrunenetScorer final : public NeuronScorer {
  public:
@@ -42,10 +49,33 @@ std::unique_ptr<NeuronScorer> prunenet_scorer(PolicyNetwork<float> network, Laye
 
 template <typename Real>
 Matrix<Real> CheckpointLayers<Real>::load(int64_t layer) {
-  const MatrixRef& view = model_.layers[static_cast<size_t>(layer)].ffn.policy_view();
-  Matrix<Real> w(view.rows, view.cols);
-  read_matrix<Real>(checkpoint_, view, std::span(w.data(), static_cast<size_t>(w.size())));
+  Matrix<Real> w;
+  load_into(layer, w);
   return w;
+}
+
+template <typename Real>
+void CheckpointLayers<Real>::load_into(int64_t layer, Matrix<Real>& w) {
+  const MatrixRef& view = model_.layers[static_cast<size_t>(layer)].ffn.policy_view();
+  w.resize(view.rows, view.cols);
+  // Parts of rows, each read by one thread; a transposed matrix is gathered as a whole.
+  const int64_t part = view.transposed || w.size() < kReadInPartsFrom ? view.rows : (view.rows + kReadParts - 1) / kReadParts;
+  const int64_t parts = (view.rows + part - 1) / part;
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads()) if (parts > 1)
+  for (int64_t p = 0; p < parts; ++p) {
+    MatrixRef rows = view;
+    rows.first_row += p * part;
+    rows.rows = std::min(part, view.rows - p * part);
+    try {
+      read_matrix<Real>(checkpoint_, rows, std::span(w.data() + p * part * view.cols, static_cast<size_t>(rows.rows * view.cols)));
+    } catch (...) {
+      errors[static_cast<size_t>(p)] = std::current_exception();
+    }
+  }
+  for (const auto& error : errors) {  // that of the first rows, whatever the number of threads
+    if (error) std::rethrow_exception(error);
+  }
 }
 
 template class CheckpointLayers<float>;

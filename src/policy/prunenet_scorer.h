@@ -25,6 +25,7 @@ class CheckpointLayers final : public LayerSource<Real> {
   int64_t rows(int64_t layer) const override { return model_.layers[static_cast<size_t>(layer)].ffn.neurons.width; }
   int64_t cols() const override { return model_.hidden; }
   Matrix<Real> load(int64_t layer) override;
+  void load_into(int64_t layer, Matrix<Real>& w) override;
 
  private:
   const Checkpoint& checkpoint_;

@@ -4,31 +4,54 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
+#include <vector>
 
+#include "spectrum/estimate.h"
 #include "spectrum/gram_store.h"
 #include "spectrum/ks.h"
 #include "spectrum/spectrum.h"
+#include "spectrum/spectrum_cache.h"
 
 namespace prunenet {
+
+/// How the distance of a choice of rows is found: from all their singular values, as published, or from Lanczos
+/// quadrature (spectrum/estimate.h), about ten times faster.
+enum class SpectrumMethod { kExact, kEstimate };
 
 template <typename Real>
 class SpectrumBase {
  public:
-  SpectrumBase(std::filesystem::path scratch_folder, SpectrumRoute route);
+  /// `cache`: where the spectra of whole layers wait for the next run.
+  SpectrumBase(std::filesystem::path scratch_folder, SpectrumRoute route, SpectrumMethod method = SpectrumMethod::kExact,
+               SpectrumCache cache = {});
   /// Singular values of the whole layer. `w` is its matrix, loaded.
   const Spectrum& whole(int64_t layer, const Matrix<Real>& w);
   /// Singular values of the kept rows.
   Spectrum kept(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
-  /// How far the kept rows' spectrum is from the whole layer's.
+  /// How far the kept rows' spectrum is from the whole layer's. By kEstimate where that is less work than the exact one
+  /// and defined: more rows kept than columns, at least kEstimateFromOrder columns, squares within the range.
   SpectrumDistance distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
 
  private:
+  struct Layer {
+    Spectrum spectrum;
+    std::optional<ProbedSpectrum> probes;
+    std::vector<double> row_weights;  // squared norms
+  };
   RowSpectrum<Real> rows_of(int64_t layer, const Matrix<Real>& w);
+  const Matrix<Real>& gram_of(int64_t layer, const Matrix<Real>& w);
+  Layer& known(int64_t layer, const Matrix<Real>& w);
+  bool can_estimate(const Matrix<Real>& w, std::span<const int64_t> rows) const;
 
   SpectrumRoute route_;
+  SpectrumMethod method_;
   GramStore<Real> grams_;
-  std::map<int64_t, Spectrum> whole_;
+  SpectrumCache cache_;
+  std::map<int64_t, Layer> layers_;
+  std::map<int64_t, Real> scales_;
+  Matrix<Real> gram_buffer_;
 };
 
 }  // namespace prunenet

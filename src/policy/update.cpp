@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "linalg/gram.h"
 #include "linalg/parallel.h"
+#include "policy/adamw_kernel.h"
 #include "policy/sampler.h"
 
 namespace prunenet {
@@ -58,44 +59,24 @@ AdamW<Real>::AdamW(const PolicyNetwork<Real>& network, AdamWOptions options) : o
   second_ = first_;
 }
 
-namespace {
-
-// One element, in the order of torch's single-tensor AdamW.
-template <typename Real>
-struct ElementStep {
-  Real keep, beta1, beta2, step_size, root_correction, epsilon;
-
-  void operator()(Real& parameter, Real& first, Real& second, Real gradient) const {
-    parameter *= keep;
-    first = first * beta1 + (1 - beta1) * gradient;
-    second = second * beta2 + (1 - beta2) * gradient * gradient;
-    parameter -= step_size * first / (std::sqrt(second) / root_correction + epsilon);
-  }
-};
-
-}  // namespace
-
 template <typename Real>
 void AdamW<Real>::step(PolicyNetwork<Real>& network, const PolicyGradient<Real>& gradient) {
   ++steps_;
   const auto t = static_cast<double>(steps_);
-  const ElementStep<Real> element{static_cast<Real>(1 - options_.learning_rate * options_.weight_decay),
-                                  static_cast<Real>(options_.beta1),
-                                  static_cast<Real>(options_.beta2),
-                                  static_cast<Real>(options_.learning_rate / (1 - std::pow(options_.beta1, t))),
-                                  static_cast<Real>(std::sqrt(1 - std::pow(options_.beta2, t))),
-                                  static_cast<Real>(options_.epsilon)};
+  const kernel::AdamWFactors<Real> factors{static_cast<Real>(1 - options_.learning_rate * options_.weight_decay),
+                                           static_cast<Real>(options_.beta1),
+                                           static_cast<Real>(options_.beta2),
+                                           static_cast<Real>(options_.learning_rate / (1 - std::pow(options_.beta1, t))),
+                                           static_cast<Real>(std::sqrt(1 - std::pow(options_.beta2, t))),
+                                           static_cast<Real>(options_.epsilon)};
   const int64_t h = network.hidden_units(), d = network.width();
   const Real* g = gradient.g.data();
 #pragma omp parallel for schedule(static) num_threads(num_threads()) if (h * d > (1 << 16))
   for (int64_t i = 0; i < h; ++i) {
-    Real* p = network.p.data() + i * d;
-    Real* m = first_.p.data() + i * d;
-    Real* v = second_.p.data() + i * d;
-    const Real qi = network.q[i];
-    for (int64_t j = 0; j < d; ++j) element(p[j], m[j], v[j], qi * g[j]);
-    element(network.b[i], first_.b[i], second_.b[i], qi * gradient.s);
-    element(network.q[i], first_.q[i], second_.q[i], gradient.dq[i]);
+    const Real qi = network.q[i];  // before its own step
+    kernel::adamw_run(factors, d, qi, g, network.p.data() + i * d, first_.p.data() + i * d, second_.p.data() + i * d);
+    kernel::adamw_run(factors, 1, qi, &gradient.s, &network.b[i], &first_.b[i], &second_.b[i]);
+    kernel::adamw_run(factors, 1, Real{1}, &gradient.dq[i], &network.q[i], &first_.q[i], &second_.q[i]);
   }
 }
 

@@ -62,16 +62,22 @@ void GramStore<Real>::put(int64_t layer, const Matrix<Real>& gram) {
 }
 
 template <typename Real>
-bool GramStore<Real>::get(int64_t layer, Matrix<Real>& gram) const {
-  if (const auto found = in_memory_.find(layer); found != in_memory_.end()) {
-    gram = found->second;
-    return true;
-  }
+const Matrix<Real>* GramStore<Real>::find(int64_t layer, Matrix<Real>& buffer) const {
+  if (const auto found = in_memory_.find(layer); found != in_memory_.end()) return &found->second;
   const auto found = in_file_.find(layer);
-  if (found == in_file_.end()) return false;
-  gram.resize(found->second.order, found->second.order);
-  return read_all(descriptor_, reinterpret_cast<char*>(gram.data()), static_cast<size_t>(gram.size()) * sizeof(Real),
-                  found->second.offset);
+  if (found == in_file_.end()) return nullptr;
+  buffer.resize(found->second.order, found->second.order);
+  const bool read = read_all(descriptor_, reinterpret_cast<char*>(buffer.data()),
+                             static_cast<size_t>(buffer.size()) * sizeof(Real), found->second.offset);
+  return read ? &buffer : nullptr;
+}
+
+template <typename Real>
+bool GramStore<Real>::get(int64_t layer, Matrix<Real>& gram) const {
+  const Matrix<Real>* found = find(layer, gram);
+  if (found == nullptr) return false;
+  if (found != &gram) gram = *found;
+  return true;
 }
 
 template class GramStore<float>;

@@ -23,6 +23,9 @@ class GramStore {
   void put(int64_t layer, const Matrix<Real>& gram);
   /// Fills `gram`; false when the layer is not remembered.
   bool get(int64_t layer, Matrix<Real>& gram) const;
+  /// The matrix itself, without a copy where it is in memory, else read into `buffer`; null when it is not remembered.
+  /// Until the next call that changes either.
+  const Matrix<Real>* find(int64_t layer, Matrix<Real>& buffer) const;
 
  private:
   struct Place {

@@ -76,7 +76,11 @@ RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, SpectrumRoute route) : w_(
 
 template <typename Real>
 RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram)
-    : w_(w), route_(SpectrumRoute::kGram), scale_(safe_scale(w)), gram_(std::move(gram)) {
+    : RowSpectrum(w, std::move(gram), safe_scale(w)) {}
+
+template <typename Real>
+RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram, Real scale)
+    : w_(w), route_(SpectrumRoute::kGram), scale_(scale), gram_(std::move(gram)) {
   PRUNENET_CHECK(gram_.rows() == std::min(w.rows(), w.cols()) && gram_.cols() == gram_.rows());
 }
 

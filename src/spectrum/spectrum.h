@@ -34,8 +34,9 @@ template <typename Real>
 class RowSpectrum {
  public:
   explicit RowSpectrum(const Matrix<Real>& w, SpectrumRoute route = SpectrumRoute::kGram);
-  /// With the Gram matrix that `gram()` gave for the same w before.
+  /// With the Gram matrix that `gram()` gave for the same w before; with `scale()` of then, w is not looked through again.
   RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram);
+  RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram, Real scale);
 
   Spectrum all() const;
   /// `kept`: ascending row indices, not empty. Returns min(K, D) values.
@@ -43,6 +44,8 @@ class RowSpectrum {
 
   /// The stored Gram matrix (upper triangle): of columns [D, D] when F > D, else of rows [F, F]. Empty for kDirect.
   const Matrix<Real>& gram() const { return gram_; }
+  /// The power of two that w is multiplied with before its squares are formed: 1 unless they would leave the range.
+  Real scale() const { return scale_; }
 
  private:
   const Matrix<Real>& w_;

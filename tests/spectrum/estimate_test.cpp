@@ -1,0 +1,147 @@
+// The KS estimate against exact ones over shapes of spectra, ratios and choices of rows; Lanczos by itself; extremes.
+#include "spectrum/estimate.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "linalg/gram.h"
+#include "linalg/matrices.h"
+#include "spectrum/lanczos.h"
+#include "spectrum/selection_of_rows.h"
+#include "spectrum/spectrum.h"
+#include "support/support.h"
+
+namespace prunenet {
+namespace {
+
+using test::random_matrix;
+
+// Rows of different sizes, columns that fall off as a power, some columns that stick out: what gates look like.
+Matrix<float> heavy_tailed(int64_t rows, int64_t cols, double power, uint32_t seed) {
+  Matrix<float> w = random_matrix<float>(rows, cols, seed);
+  const Matrix<double> sizes = random_matrix<double>(rows, 1, seed + 1);
+  for (int64_t j = 0; j < cols; ++j) {
+    w.col(j) *= static_cast<float>(std::pow(1 + static_cast<double>(j), -power) * (j % 97 == 5 ? 8 : 1));
+  }
+  for (int64_t i = 0; i < rows; ++i) w.row(i) *= static_cast<float>(std::exp(0.4 * sizes(i, 0)));
+  return w;
+}
+
+SpectrumDistance estimate(const Matrix<float>& w, const Spectrum& whole, const Matrix<float>& gram, const std::vector<int64_t>& kept) {
+  const auto removed = test::all_but(kept, w.rows());
+  return estimated_distance(whole.singular_values, probe_without<float>(block_of(gram), block_of(w), {}),
+                            probe_without<float>(block_of(gram), block_of(w), removed));
+}
+
+TEST(LanczosTest, FindsTheMomentsOfEveryProbe) {
+  const auto a = random_matrix<double>(60, 30, 1);
+  const Matrix<double> gram = a.transpose() * a;
+  Matrix<double> start = random_matrix<double>(30, kThinVectors, 2);
+  for (int64_t v = 0; v < kThinVectors; ++v) start.col(v) /= start.col(v).norm();
+  const LanczosRuns runs = lanczos<double>([&](const Matrix<double>& x, Matrix<double>& y) { y = gram * x; }, start, 6);
+  for (int64_t v = 0; v < kThinVectors; ++v) {
+    const Vector<double> diagonal = runs.diagonal.col(v), off = runs.off_diagonal.col(v);
+    const Quadrature rule = gauss_quadrature({diagonal.data(), 6}, {off.data(), 6});
+    Vector<double> power = start.col(v);
+    for (int k = 0; k <= 11; ++k) {  // six nodes are exact to degree eleven
+      double sum = 0;
+      for (size_t i = 0; i < 6; ++i) sum += rule.weights[i] * std::pow(rule.nodes[i], k);
+      EXPECT_NEAR(sum / power.dot(start.col(v)), 1, 1e-10) << "moment " << k;
+      power = gram * power;
+    }
+  }
+}
+
+TEST(LanczosTest, EndsWhereTheKrylovSpaceDoes) {
+  Matrix<double> s = Matrix<double>::Zero(40, 40);
+  for (int64_t i = 0; i < 40; ++i) s(i, i) = static_cast<double>(i % 3 + 1);  // three eigenvalues
+  Matrix<double> start = Matrix<double>::Constant(40, kThinVectors, 1 / std::sqrt(40.0));
+  const LanczosRuns runs = lanczos<double>([&](const Matrix<double>& x, Matrix<double>& y) { y = s * x; }, start, 10);
+  for (int64_t length : runs.lengths) EXPECT_EQ(length, 3);
+  EXPECT_TRUE(runs.diagonal.allFinite() && runs.off_diagonal.allFinite());
+}
+
+TEST(SlowEstimateTest, IsWithinThreePercentOfExactOverSpectraRatiosAndMasks) {
+  constexpr int64_t kRows = 3200, kCols = 1280;
+  int outside = 0;  // of what the estimate says of its error: no bound, but twice a standard error and more
+  for (double power : {0.0, 0.2, 0.5}) {
+    const Matrix<float> w = heavy_tailed(kRows, kCols, power, 3);
+    const RowSpectrum<float> spectrum(w);
+    const Spectrum whole = spectrum.all();
+    for (double ratio : {0.2, 0.3, 0.45}) {
+      const auto keep = static_cast<int64_t>((1 - ratio) * kRows);
+      for (uint32_t mask = 0; mask < 3; ++mask) {
+        const auto kept = test::some_rows(kRows, keep, 10 + mask);
+        const double exact = ks_statistic(whole.singular_values, spectrum.kept(kept).singular_values);
+        const SpectrumDistance found = estimate(w, whole, spectrum.gram(), kept);
+        EXPECT_TRUE(found.converged);
+        // A choice moves the exact KS by some eigenvalues' steps, 1 / 1280 each.
+        EXPECT_NEAR(found.ks, exact, 0.03 * exact + 2.0 / kCols) << "power " << power << ", ratio " << ratio << ", mask " << mask;
+        EXPECT_GT(found.error, 0);
+        outside += std::abs(found.ks - exact) > found.error ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_LE(outside, 2) << "of 27";
+}
+
+TEST(EstimateTest, OfTheSameRowsIsTheSmallestThereIs) {
+  const Matrix<float> w = heavy_tailed(400, 128, 0.2, 4);
+  const RowSpectrum<float> spectrum(w);
+  const auto probed = probe_without<float>(block_of(spectrum.gram()), block_of(w), {});
+  const SpectrumDistance distance = estimated_distance(spectrum.all().singular_values, probed, probed);
+  EXPECT_EQ(distance.ks, 1.0 / 128);
+  EXPECT_EQ(distance.error, 1.0 / 128);
+}
+
+TEST(EstimateTest, OfAScaledMatrixIsThatOfItsSingularValues) {
+  // Every eigenvalue by the same factor: here the correspondence of nodes is exact, whatever the probes.
+  const Matrix<float> w = heavy_tailed(600, 256, 0.2, 5), half = w * 0.5f;
+  const RowSpectrum<float> spectrum(w), other(half);
+  const Spectrum whole = spectrum.all();
+  const SpectrumDistance found =
+      estimated_distance(whole.singular_values, probe_without<float>(block_of(spectrum.gram()), block_of(w), {}),
+                         probe_without<float>(block_of(other.gram()), block_of(half), {}));
+  EXPECT_NEAR(found.ks, ks_statistic(whole.singular_values, other.all().singular_values), 2.0 / 256);
+}
+
+TEST(EstimateTest, OfTheKeptRowsByThemselvesIsThatWithoutTheRemovedOnes) {
+  const Matrix<float> w = heavy_tailed(900, 256, 0.2, 6);
+  const RowSpectrum<float> spectrum(w);
+  const Spectrum whole = spectrum.all();
+  const auto kept = test::some_rows(900, 600, 7);
+  const auto base = probe_without<float>(block_of(spectrum.gram()), block_of(w), {});
+  const SpectrumDistance by_kept = estimated_distance(whole.singular_values, base, probe_of<float>(block_of(w), kept));
+  EXPECT_NEAR(by_kept.ks, estimate(w, whole, spectrum.gram(), kept).ks, 1e-3);
+}
+
+TEST(EstimateTest, HasTheSameBitsForAnyNumberOfThreads) {
+  const Matrix<float> w = heavy_tailed(900, 384, 0.2, 8);
+  const RowSpectrum<float> spectrum(w);
+  const Spectrum whole = spectrum.all();
+  const auto kept = test::some_rows(900, 600, 9);
+  SpectrumDistance first;
+  for (int threads : {1, 2, 3}) {
+    const test::Threads several(threads);
+    const SpectrumDistance found = estimate(w, whole, spectrum.gram(), kept);
+    if (threads == 1) first = found;
+    EXPECT_EQ(found.ks, first.ks) << threads << " threads";
+    EXPECT_EQ(found.error, first.error);
+  }
+}
+
+TEST(EstimateTest, OfDegenerateMatricesIsANumberBetweenZeroAndOne) {
+  const Matrix<float> zero = Matrix<float>::Zero(40, 20), ones = Matrix<float>::Ones(40, 20);
+  Matrix<float> identity = Matrix<float>::Zero(40, 20);
+  for (int64_t i = 0; i < 40; ++i) identity(i, i % 20) = 1;
+  for (const Matrix<float>& w : {zero, ones, identity}) {
+    const RowSpectrum<float> spectrum(w);
+    const SpectrumDistance found = estimate(w, spectrum.all(), spectrum.gram(), test::some_rows(40, 30, 1));
+    EXPECT_GE(found.ks, 0);
+    EXPECT_LE(found.ks, 1);
+    EXPECT_TRUE(std::isfinite(found.error));
+  }
+}
+
+}  // namespace
+}  // namespace prunenet
