@@ -62,6 +62,7 @@ void prepare_torch(int threads) {
 
 at::Device torch_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
+  if (name == "privateuseone:0") return at::Device(name);  // torch's name for a device of the process's own: of tests
   const bool is_cuda = name == "cuda" || name.starts_with("cuda:");
   if (!is_cuda) fail(ErrorCode::kBadOption, "--device", "'{}' is no device; there are cpu, cuda and cuda:N", name);
   if (!at::hasCUDA()) {
