@@ -1,5 +1,5 @@
-// A fast checksum, against accidents: a file that a power cut left full of zeros, or cut short. No proof against intent;
-// that is what hash.h is for.
+// A fast checksum, against accidents: a file that a power cut left full of zeros, or cut short. No proof against
+// intent; that is what hash.h is for.
 #pragma once
 
 #include <cstddef>

@@ -168,7 +168,8 @@ bool RunJournal::open_folder() {
   if (descriptor_ >= 0) return true;
   if (errno == ENOENT) return false;
   if (errno == ENOTDIR || errno == ELOOP)
-    fail(ErrorCode::kExists, folder_.string(), "is no folder: what this run finishes would be kept there; move it away");
+    fail(ErrorCode::kExists, folder_.string(),
+         "is no folder: what this run finishes would be kept there; move it away");
   fail_errno(folder_.string(), "open the folder of an earlier run");
 }
 
@@ -202,7 +203,8 @@ void RunJournal::make_folder() {
 
 // As StagingFolder does: the lock must be that of the folder which has the name now.
 void RunJournal::lock() {
-  struct stat held {}, named {};
+  struct stat held {
+  }, named{};
   const bool locked_out = ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   const bool is_named = ::fstat(descriptor_, &held) == 0 && ::lstat(folder_.c_str(), &named) == 0 &&
                         held.st_dev == named.st_dev && held.st_ino == named.st_ino;
@@ -265,8 +267,8 @@ std::unique_ptr<RunJournal::Mapping> RunJournal::read_part(const std::string& fi
   if (descriptor < 0) return nullptr;
   struct stat status {};
   const uint64_t offset = offset_of_bytes(name.size());
-  const bool may_be = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
-                      static_cast<uint64_t>(status.st_size) >= offset;
+  const bool may_be =
+      ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && static_cast<uint64_t>(status.st_size) >= offset;
   const auto size = static_cast<size_t>(status.st_size);
   void* address = may_be ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
   ::close(descriptor);

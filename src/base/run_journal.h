@@ -1,6 +1,6 @@
 // What a long run has finished, on disk: a folder `.NAME.prunenet-journal` beside the output, with a file for each part
-// and one that says which run it belongs to. The same command finds the parts and goes on from them, whatever stopped the
-// run before. The files are untrusted: what is cut short, zeroed, or not of this journal counts as absent.
+// and one that says which run it belongs to. The same command finds the parts and goes on from them, whatever stopped
+// the run before. The files are untrusted: what is cut short, zeroed, or not of this journal counts as absent.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,8 @@ class RunJournal final : public ResultStore {
   void check_identity() const;
   std::vector<std::string> file_names() const;
   std::unique_ptr<Mapping> read_part(const std::string& file, const std::string& name) const;
-  std::unique_ptr<Mapping> write_part(const std::string& file, const std::string& name, std::span<const std::byte> bytes);
+  std::unique_ptr<Mapping> write_part(const std::string& file, const std::string& name,
+                                      std::span<const std::byte> bytes);
   void close() noexcept;
 
   std::filesystem::path folder_;

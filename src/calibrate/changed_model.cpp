@@ -136,8 +136,7 @@ std::vector<ChangedModel::Replaceable> ChangedModel::replaceable(int64_t layer, 
   std::vector<Replaceable> tensors;
   const auto add = [&](const std::string& name, int64_t rows, int64_t cols) {
     const Checkpoint::Entry* entry = checkpoint_.find(name);
-    if (entry != nullptr)
-      tensors.push_back({name, rows, cols, replacement_dtype(entry->stored.spec.dtype, cols)});
+    if (entry != nullptr) tensors.push_back({name, rows, cols, replacement_dtype(entry->stored.spec.dtype, cols)});
   };
   const auto add_matrix = [&](const MatrixRef& ref, int64_t rows, int64_t cols) {
     ref.transposed ? add(ref.tensor, cols, rows) : add(ref.tensor, rows, cols);

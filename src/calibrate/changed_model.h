@@ -44,7 +44,8 @@ class ChangedModel {
   void keep_kv_groups(int64_t layer, std::vector<int64_t> kept);
   void drop_layer(int64_t layer);
   /// The site's matrix becomes `weight` [D, kept inputs], and its bias `bias` where it has one and this is not empty.
-  /// They are rounded to the type in which they will be stored (replacement_dtype). Throws kNonFinite, naming the tensor, for what that cannot hold.
+  /// They are rounded to the type in which they will be stored (replacement_dtype). Throws kNonFinite, naming the
+  /// tensor, for what that cannot hold.
   void refit(int64_t layer, Site site, const Matrix<float>& weight, std::span<const double> bias);
 
   /// The kept neurons of a layer compute something new. Likewise rounded.
@@ -62,9 +63,9 @@ class ChangedModel {
   const std::map<std::string, std::span<const std::byte>>& replaced() const { return replaced_; }
   /// The inputs of the site that stay: neurons, or the numbers of the heads of the KV groups.
   std::vector<int64_t> kept_inputs(int64_t layer, Site site) const;
-  /// What the site has become, as it will be stored (without padding, of which this knows nothing: zero neurons may fill
-  /// up blocks of a quantised matrix that was not refitted, which is stored in another type then); nothing where it is as
-  /// it was (or the layer is gone).
+  /// What the site has become, as it will be stored (without padding, of which this knows nothing: zero neurons may
+  /// fill up blocks of a quantised matrix that was not refitted, which is stored in another type then); nothing where
+  /// it is as it was (or the layer is gone).
   std::optional<SiteChange> change(int64_t layer, Site site) const;
 
  private:

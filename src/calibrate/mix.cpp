@@ -176,8 +176,9 @@ class MixFinder {
   double kl_of_width(int64_t width) {
     const int64_t step = options_.width_multiple;
     return interpolated(width, widest_, step, 6, kl_of_neurons_, [&](int64_t w) {
-      return w >= widest_ ? 0.0
-                          : kl_of(fmt::format("width {}", w), plan_of(0, 0, widths_of(std::max(w, std::min(step, widest_)))));
+      return w >= widest_
+                 ? 0.0
+                 : kl_of(fmt::format("width {}", w), plan_of(0, 0, widths_of(std::max(w, std::min(step, widest_)))));
     });
   }
 

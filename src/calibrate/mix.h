@@ -42,7 +42,8 @@ struct Mix {
 
 /// Throws kBadOption, before anything is measured, where no mix reaches the ratio. Cost: a forward pass for every layer
 /// and layer dropped, a walk through the dense model with all that shrinking does for up to 10 single cuts, and
-/// `measured` whole runs. Goes on from what the pruner's store holds; what the mixes that were not taken left there goes.
+/// `measured` whole runs. Goes on from what the pruner's store holds; what the mixes that were not taken left there
+/// goes.
 Mix find_mix(SelfPruner& pruner, const MixOptions& options);
 
 }  // namespace prunenet

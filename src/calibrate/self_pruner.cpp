@@ -154,12 +154,15 @@ const Sensitivities& SelfPruner::sensitivities() {
 
 std::unique_ptr<MomentSource> SelfPruner::dense_moments() {
   const auto timed = [&](std::unique_ptr<MomentSource> source, const SourceWork& work) {
-    return options_.times == nullptr ? std::move(source) : timed_source(std::move(source), *options_.times, *shape_, work);
+    return options_.times == nullptr ? std::move(source)
+                                     : timed_source(std::move(source), *options_.times, *shape_, work);
   };
   using Kind = SourceWork::Kind;
   if (options_.calibration == Calibration::kGaussian)
-    return timed(gaussian_source(checkpoint_, *transformer_, {options_.gaussian_tokens, options_.seed}), {Kind::kGaussian});
-  if (options_.calibration == Calibration::kStoredMoments) return timed(stored_source(*options_.stored), {Kind::kStored});
+    return timed(gaussian_source(checkpoint_, *transformer_, {options_.gaussian_tokens, options_.seed}),
+                 {Kind::kGaussian});
+  if (options_.calibration == Calibration::kStoredMoments)
+    return timed(stored_source(*options_.stored), {Kind::kStored});
   return timed(dense_source(engine("measuring moments"), text()), walk_over(text()));
 }
 

@@ -50,9 +50,10 @@ std::string words_of(const SelfOptions& options);
 
 class SelfPruner {
  public:
-  /// What is finished goes into `store`, and what it holds is not done again: it must be of this model and these options
-  /// alone. `engine` may be null for kGaussian and kStoredMoments without a sequential refit. The arguments must outlive it.
-  /// Throws kBadOption where an engine is needed and there is none, or the options contradict each other.
+  /// What is finished goes into `store`, and what it holds is not done again: it must be of this model and these
+  /// options alone. `engine` may be null for kGaussian and kStoredMoments without a sequential refit. The arguments
+  /// must outlive it. Throws kBadOption where an engine is needed and there is none, or the options contradict each
+  /// other.
   SelfPruner(const Checkpoint& checkpoint, const ModelDescription& model, Engine* engine, SelfOptions options,
              ResultStore& store, Progress& progress);
 
@@ -93,7 +94,7 @@ class SelfPruner {
   Progress& progress_;
   std::optional<std::vector<std::vector<TokenId>>> text_;
   std::optional<Sensitivities> sensitivities_;
-  std::optional<ModelShape> shape_;  // where times are taken
+  std::optional<ModelShape> shape_;                    // where times are taken
   std::optional<TransformerDescription> transformer_;  // of Gaussian inputs
 };
 

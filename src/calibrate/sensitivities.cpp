@@ -77,7 +77,8 @@ std::optional<Matrix<float>> Sensitivities::get(int64_t layer, Site site) const 
   const auto found = stored_.find({layer, site});
   if (found == stored_.end()) return std::nullopt;
   Matrix<float> result(found->second.order, found->second.order);
-  std::memcpy(result.data(), found->second.bytes.data() + sizeof(double), static_cast<size_t>(result.size()) * sizeof(float));
+  std::memcpy(result.data(), found->second.bytes.data() + sizeof(double),
+              static_cast<size_t>(result.size()) * sizeof(float));
   return result;
 }
 

@@ -1,5 +1,5 @@
-// E[g g^T] of every site, kept in the run's store between the backward pass, which makes them from the last layer to the
-// first, and the walk, which wants them from the first to the last.
+// E[g g^T] of every site, kept in the run's store between the backward pass, which makes them from the last layer to
+// the first, and the walk, which wants them from the first to the last.
 #pragma once
 
 #include <map>
@@ -19,8 +19,8 @@ class Sensitivities {
   /// `store` must outlive it; names begin with "sensitivity/".
   explicit Sensitivities(ResultStore& store) : store_(store) {}
 
-  /// Takes what an earlier run has left in the store; false, and nothing is taken, unless all of it is there. A backward
-  /// pass that was stopped is made again: what a layer hands down to the one below is not kept.
+  /// Takes what an earlier run has left in the store; false, and nothing is taken, unless all of it is there. A
+  /// backward pass that was stopped is made again: what a layer hands down to the one below is not kept.
   bool restore(const ModelDescription& model);
   /// All are put: from here on `restore` finds them.
   void complete();

@@ -56,7 +56,8 @@ struct SitePart {
 void put_site(const SitePart& part, ResultStore& store) {
   const SiteOutcome& o = part.outcome;
   ValueWriter writer;
-  for (const int64_t value : {o.units_before, o.units_after, o.neuron_steps, int64_t{o.damping_raised}, o.dead_units, o.tokens})
+  for (const int64_t value :
+       {o.units_before, o.units_after, o.neuron_steps, int64_t{o.damping_raised}, o.dead_units, o.tokens})
     writer.add(value);
   for (const double value :
        {o.target_energy, o.error_before, o.error_refitted, o.error_after, o.damping, o.refit_damping})
@@ -100,7 +101,8 @@ std::optional<SitePart> find_site(const ModelDescription& model, const ShrinkPla
 class Shrinker {
  public:
   Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
-           const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities, ChangedModel& changed)
+           const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
+           ChangedModel& changed)
       : checkpoint_(checkpoint),
         model_(model),
         plan_(plan),
@@ -289,7 +291,8 @@ void put_shrunk(const ShrinkOutcome& outcome, ResultStore& store) {
   writer.add(int64_t{outcome.kl_on_own.has_value()});
   writer.add(outcome.kl_on_own.value_or(0));
   std::vector<int64_t> sites;
-  for (const SiteOutcome& site : outcome.sites) sites.insert(sites.end(), {site.layer, static_cast<int64_t>(site.site)});
+  for (const SiteOutcome& site : outcome.sites)
+    sites.insert(sites.end(), {site.layer, static_cast<int64_t>(site.site)});
   writer.add(sites);
   store.put(kShrunk, writer.bytes());
 }

@@ -61,16 +61,16 @@ struct ShrinkOutcome {
   std::optional<double> kl_on_own;  // mean KL(dense || changed) on the source's own text, where it was followed
 };
 
-/// What an earlier run has finished of this plan, all of it: fills `changed` from its store; nothing, and `changed` is as
-/// it was, unless the last part is there. Runs no model.
+/// What an earlier run has finished of this plan, all of it: fills `changed` from its store; nothing, and `changed` is
+/// as it was, unless the last part is there. Runs no model.
 std::optional<ShrinkOutcome> finished_shrink(const ModelDescription& model, const ShrinkPlan& plan,
                                              ChangedModel& changed);
 
 /// Fills `changed`, whose store gets a part for every site and goes on from those that it holds: the source is told of
-/// what they have become and not asked. `sensitivities` weigh the errors by which neurons and heads are chosen; empty: all alike. Throws
-/// kBadOption where the plan asks for heads that the source knows nothing of, kNonFinite (layer named). Cost: what the
-/// source costs, and for every layer what choosing and refitting do (eliminate.h, refit.h). Memory: one layer's
-/// moments.
+/// what they have become and not asked. `sensitivities` weigh the errors by which neurons and heads are chosen; empty:
+/// all alike. Throws kBadOption where the plan asks for heads that the source knows nothing of, kNonFinite (layer
+/// named). Cost: what the source costs, and for every layer what choosing and refitting do (eliminate.h, refit.h).
+/// Memory: one layer's moments.
 ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
                      const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
                      ChangedModel& changed, Progress& progress);

@@ -39,9 +39,10 @@ bool may_go_on(ErrorCode code) {
 }  // namespace
 
 void add_restart_option(CLI::App& verb, bool& restart) {
-  verb.add_flag("--restart", restart,
-                "Begin anew: throw away what an unfinished run for the same output has kept. Otherwise the same command "
-                "goes on from it, and another is refused");
+  verb.add_flag(
+      "--restart", restart,
+      "Begin anew: throw away what an unfinished run for the same output has kept. Otherwise the same command "
+      "goes on from it, and another is refused");
 }
 
 std::string file_hash(const std::string& path) {
@@ -77,7 +78,8 @@ std::string JournalledRun::kept() const {
 
 void JournalledRun::say_what_is_there(const std::string& done, Progress& progress) const {
   if (!goes_on()) return;
-  progress.note(fmt::format("going on from an unfinished run of this command{}{}: {}", done.empty() ? "" : ", ", done, kept()));
+  progress.note(
+      fmt::format("going on from an unfinished run of this command{}{}: {}", done.empty() ? "" : ", ", done, kept()));
 }
 
 std::optional<std::string> JournalledRun::remembered_output() const {

@@ -7,7 +7,6 @@
 #include <set>
 #include <vector>
 
-
 namespace prunenet {
 namespace {
 

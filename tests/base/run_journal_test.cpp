@@ -126,11 +126,15 @@ TEST_F(Journal, OfAnotherRunIsRefusedWithTheDifferenceAndTheWaysOut) {
   const auto before = test::folder_contents(root.path());
   expect_error(ErrorCode::kMismatch,
                {".out.prunenet-journal", "--ratio was '0.3' there and is '0.25' now", "--restart", "another output"},
-               [&] { RunJournal(target(), {{"model", "abc"}, {"--ratio", "0.25"}}); });
-  expect_error(ErrorCode::kMismatch, {"model was 'abc' there and is 'abd' now"},
-               [&] { RunJournal(target(), {{"model", "abd"}, {"--ratio", "0.25"}}); });
-  expect_error(ErrorCode::kMismatch, {"--ratio was '0.3' there and is not given now"},
-               [&] { RunJournal(target(), {{"model", "abc"}}); });
+               [&] {
+                 RunJournal(target(), {{"model", "abc"}, {"--ratio", "0.25"}});
+               });
+  expect_error(ErrorCode::kMismatch, {"model was 'abc' there and is 'abd' now"}, [&] {
+    RunJournal(target(), {{"model", "abd"}, {"--ratio", "0.25"}});
+  });
+  expect_error(ErrorCode::kMismatch, {"--ratio was '0.3' there and is not given now"}, [&] {
+    RunJournal(target(), {{"model", "abc"}});
+  });
   expect_error(ErrorCode::kMismatch, {"--seed was not given there and is '7' now"}, [&] {
     RunJournal(target(), {{"model", "abc"}, {"--ratio", "0.3"}, {"--seed", "7"}});
   });
@@ -217,9 +221,9 @@ TEST_F(Journal, KeepsOutOfWhatIsNotItsOwn) {
   const std::string other_hash(32, 'f');
   test::write_bytes(root / "secret", "a secret");
   test::write_bytes(folder() / "notes.txt", "mine");
-  fs::create_directory(folder() / (other_hash + ".part"));              // a folder where a part would be
+  fs::create_directory(folder() / (other_hash + ".part"));  // a folder where a part would be
   fs::create_symlink(root / "secret", folder() / (std::string(32, 'e') + ".part"));
-  fs::create_symlink(root / "secret", folder() / (part + ".new"));      // as if left by a killed run
+  fs::create_symlink(root / "secret", folder() / (part + ".new"));  // as if left by a killed run
   ASSERT_EQ(::mkfifo((folder() / (std::string(32, 'd') + ".part")).c_str(), 0600), 0);
   {
     RunJournal journal(target(), identity);

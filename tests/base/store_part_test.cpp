@@ -7,7 +7,9 @@
 namespace prunenet {
 namespace {
 
-std::span<const std::byte> bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 std::string text(const std::optional<std::span<const std::byte>>& found) {
   return found ? std::string(reinterpret_cast<const char*>(found->data()), found->size()) : "nothing";
 }

@@ -1,5 +1,5 @@
-// Going on: shrinking that was stopped after any of its parts ends as one that was not, for every family; and parts that
-// do not fit the model or the plan are no parts.
+// Going on: shrinking that was stopped after any of its parts ends as one that was not, for every family; and parts
+// that do not fit the model or the plan are no parts.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -59,9 +59,10 @@ Result shrunk(OpenedModel& open, ResultStore& store, const ShrinkPlan& plan, Ref
   const ShrinkOutcome outcome = pruner.shrink(plan, changed);
   Result result{changed.mask().kept, changed.mask().dropped_layers, replaced_bytes(changed), {}};
   for (const SiteOutcome& site : outcome.sites) {
-    for (const double number : {site.target_energy, site.error_before, site.error_refitted, site.error_after, site.damping,
-                                site.refit_damping, static_cast<double>(site.tokens), static_cast<double>(site.layer),
-                                static_cast<double>(site.units_before), static_cast<double>(site.units_after)})
+    for (const double number :
+         {site.target_energy, site.error_before, site.error_refitted, site.error_after, site.damping,
+          site.refit_damping, static_cast<double>(site.tokens), static_cast<double>(site.layer),
+          static_cast<double>(site.units_before), static_cast<double>(site.units_after)})
       result.numbers.push_back(number);
   }
   return result;

@@ -87,13 +87,13 @@ class Interrupted : public Refusal {
 };
 
 TEST_F(Interrupted, TrainingByCtrlC) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGINT,
-                                     ".out.prunenet-journal");
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}),
+                                     SIGINT, ".out.prunenet-journal");
 }
 
 TEST_F(Interrupted, TrainingByTheServiceManager) {
-  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}), SIGTERM,
-                                     ".out.prunenet-journal");
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}),
+                                     SIGTERM, ".out.prunenet-journal");
 }
 
 TEST_F(Interrupted, TrainVerbByCtrlC) {

@@ -1,5 +1,6 @@
 // Runs that were stopped and go on: whatever stopped them and wherever, the same command ends with the bytes of a run
-// that nothing disturbed, and leaves nothing else. Kills wait for the parts of the journal, so that each hits another stage.
+// that nothing disturbed, and leaves nothing else. Kills wait for the parts of the journal, so that each hits another
+// stage.
 #include <signal.h>
 
 #include <chrono>
@@ -25,8 +26,9 @@ Words operator+(Words a, const Words& b) {
 
 const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
-const Words kSelf{"--ratio", "0.3",     "--own-text", "8",         "--tokens", "48", "--neuron-steps", "1", "--neuron-iterations",
-                  "2",       "--check", "2",          "--threads", "1"};
+const Words kSelf{"--ratio",        "0.3", "--own-text",          "8", "--tokens", "48",
+                  "--neuron-steps", "1",   "--neuron-iterations", "2", "--check",  "2",
+                  "--threads",      "1"};
 const Words kPolicy{"--ratio", "0.3", "--method", "prunenet", "--episodes", "12", "--threads", "1"};
 
 // The file of a part in a journal.
@@ -73,7 +75,8 @@ class Resume : public Refusal {
     return stopped_when(arguments, signal, [&] { return num_parts(journal(to)) >= parts; });
   }
 
-  // Kills the command again and again, each time when `step` more parts are there than the time before; then lets it end.
+  // Kills the command again and again, each time when `step` more parts are there than the time before; then lets it
+  // end.
   int killed_on_its_way(const Words& arguments, const fs::path& to, size_t step) const {
     int kills = 0;
     for (size_t parts = 1;; parts += step) {
@@ -171,14 +174,14 @@ TEST_F(Resume, WhileTheOutputIsWritten) {
 
 TEST_F(Resume, DoesNotReplaceWhatIsNotItsOwn) {
   const Words words = command("prune", out(), kPolicy);
-  const RunResult run = stopped_when(words, SIGKILL, [&] {
-    return fs::exists(journal(out()) / file_of_part("output"));
-  });
+  const RunResult run =
+      stopped_when(words, SIGKILL, [&] { return fs::exists(journal(out()) / file_of_part("output")); });
   if (run.status == 0) GTEST_SKIP() << "the run was over before this process looked";
   fs::remove_all(out());
   ASSERT_EQ(run_prunenet(Words{"prune", kDemo, "-o", out(), "--ratio", "0.3", "--method", "random"}).status, 1)
       << "another command for the same output";
-  ASSERT_EQ(run_prunenet(Words{"prune", kDemo, "-o", root() / "other", "--ratio", "0.3", "--method", "random"}).status, 0);
+  ASSERT_EQ(run_prunenet(Words{"prune", kDemo, "-o", root() / "other", "--ratio", "0.3", "--method", "random"}).status,
+            0);
   fs::rename(root() / "other", out());
   expect_refused(words, {out(), "exists already; --force replaces it"});
   const RunResult forced = run_prunenet(words + Words{"--force"});
@@ -214,8 +217,10 @@ TEST_F(Resume, AnotherCommandIsRefusedUnlessItBeginsAnew) {
   const RunResult run = stopped_at_parts(command("prune", out(), kSelf), SIGKILL, out(), 12);
   ASSERT_EQ(run.status, 128 + SIGKILL);
   const Words other = command("prune", out(), kSelf + Words{"--seed", "7"});
-  expect_refused(other, {".out.prunenet-journal", "--seed was '42' there and is '7' now", "--restart", "another output"});
-  const RunResult threads = stopped_at_parts(command("prune", out(), kSelf + Words{"-q"}), SIGINT, out(), num_parts(journal(out())) + 3);
+  expect_refused(other,
+                 {".out.prunenet-journal", "--seed was '42' there and is '7' now", "--restart", "another output"});
+  const RunResult threads =
+      stopped_at_parts(command("prune", out(), kSelf + Words{"-q"}), SIGINT, out(), num_parts(journal(out())) + 3);
   EXPECT_EQ(threads.status, 130) << "what decides no byte is no difference: " << threads.err;
   const RunResult anew = run_prunenet(other + Words{"--restart"});
   EXPECT_EQ(anew.status, 0) << anew.err;
@@ -248,9 +253,8 @@ TEST_F(Resume, AFileThatCannotGrowIsAFullDisk) {
   limit.file_size_limit_bytes = 400'000;  // more than any part, less than the weights
   const RunResult full = run_prunenet(command("prune", out(), kSelf), limit);
   EXPECT_EQ(full.status, 1) << full.err;
-  for (const std::string& fragment :
-       Words{"File too large", "what is finished is kept in " + journal(out()).string(),
-             "the same command goes on from there when there is room"}) {
+  for (const std::string& fragment : Words{"File too large", "what is finished is kept in " + journal(out()).string(),
+                                           "the same command goes on from there when there is room"}) {
     EXPECT_NE(full.err.find(fragment), std::string::npos) << "'" << fragment << "' is not in: " << full.err;
   }
   EXPECT_EQ(names(), (std::set<std::string>{".out.prunenet-journal"}));
@@ -268,9 +272,10 @@ TEST_F(Resume, ADiskThatFillsUpOnTheWay) {
   const auto result = run_on_small_disk(disk, {"nr_inodes=30", false}, command("prune", disk / "out", kSelf));
   if (!result) GTEST_SKIP() << "this user may not mount a small disk";
   EXPECT_EQ(result->run.status, 1) << result->run.err;
-  for (const std::string& fragment :
-       Words{"cannot keep what is finished: No space left on device", "what is finished is kept in", "when there is room"}) {
-    EXPECT_NE(result->run.err.find(fragment), std::string::npos) << "'" << fragment << "' is not in: " << result->run.err;
+  for (const std::string& fragment : Words{"cannot keep what is finished: No space left on device",
+                                           "what is finished is kept in", "when there is room"}) {
+    EXPECT_NE(result->run.err.find(fragment), std::string::npos)
+        << "'" << fragment << "' is not in: " << result->run.err;
   }
   size_t parts = 0;
   for (const std::string& name : result->left) {
@@ -313,13 +318,15 @@ class SlowResume : public testing::Test {
 
 TEST_F(SlowResume, SelfCalibratedPruningAtRandomMoments) {
   PRUNENET_REQUIRE_RUNTIME();
-  expect_twenty_kills_change_nothing({"prune", "--ratio", "0.3", "--own-text", "32", "--tokens", "64", "--check", "8"}, "");
+  expect_twenty_kills_change_nothing({"prune", "--ratio", "0.3", "--own-text", "32", "--tokens", "64", "--check", "8"},
+                                     "");
 }
 
 TEST_F(SlowResume, TheWholeChoiceAtRandomMoments) {
   PRUNENET_REQUIRE_RUNTIME();
   expect_twenty_kills_change_nothing(
-      {"prune", "--ratio", "0.3", "--allocate", "adaptive", "--own-text", "16", "--tokens", "32", "--check", "4"}, ".gguf");
+      {"prune", "--ratio", "0.3", "--allocate", "adaptive", "--own-text", "16", "--tokens", "32", "--check", "4"},
+      ".gguf");
 }
 
 TEST_F(SlowResume, ThePublishedPolicyAtRandomMoments) {
