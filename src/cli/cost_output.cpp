@@ -59,7 +59,9 @@ std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool b
   Work products;
   products[WorkKind::kProductF32] = products[WorkKind::kProductF64] = 1;
   Speeds speeds;
-  measure_machine(products, {}, speeds);
+  MachineProbe probe;
+  probe.at_best = true;
+  measure_machine(products, probe, speeds);
   if (bf16) {
     for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode})
       speeds[kind] = 2 * speeds[WorkKind::kProductF32];

@@ -200,6 +200,26 @@ RunCost count_run(const CostRequest& request, double mean_length) {
   return cost;
 }
 
+namespace {
+
+// Whether there is room for measuring the engine: its first layer and its head.
+bool probe_fits(const OpenModel& open, const SelfTask& task) {
+  const ModelShape shape = shape_of(open.checkpoint, open.model);
+  const double bytes = task.number_bytes * (shape.layers.front().params(shape.hidden) + shape.head_params());
+  const double room = machine_room(std::filesystem::temp_directory_path()).memory_bytes;
+  return room == 0 || 2 * bytes < room;
+}
+
+// For engines that cannot even be measured: such runs do not fit, and their time is a guess.
+void assume_engine(Speeds& speeds) {
+  constexpr double kFlops = 1e11, kBytes = 1e10, kLogits = 1e8;
+  for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode}) speeds[kind] = kFlops;
+  for (const WorkKind kind : {WorkKind::kLoad, WorkKind::kStep, WorkKind::kCache}) speeds[kind] = kBytes;
+  for (const WorkKind kind : {WorkKind::kDraw, WorkKind::kDivergence}) speeds[kind] = kLogits;
+}
+
+}  // namespace
+
 CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
   CostEstimate estimate;
   estimate.cost = count_run(request);
@@ -217,6 +237,11 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
   measure_machine(work, machine, estimate.speeds);
   if (request.self != nullptr && runs_engine(*request.self)) {
     const SelfTask task = task_of(request, 0);
+    if (!probe_fits(open, task)) {
+      assume_engine(estimate.speeds);
+      progress.end();
+      return estimate;
+    }
     EngineProbe probe;
     probe.engine.compute = request.engine->dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
     probe.engine.device = request.engine->device;

@@ -14,6 +14,7 @@ struct MachineProbe {
   int64_t symmetric_order = 0;          // of the largest matrix that will be made tridiagonal
   std::span<const std::byte> stored;    // bytes of the model, in its mapping, of which some are read
   std::filesystem::path output_folder;  // on whose disk will be written; its nearest folder that exists is taken
+  bool at_best = false;                 // products: the shortest measurement counts, as for a bound; else what lasts
 };
 
 /// Measures the kinds of which `work` has some, but those of the engine (engine_speed.h). A third of a second for each

@@ -84,7 +84,7 @@ Phase cost_of_writing(const ModelShape& shape, double bytes, double passes) {
   phase.name = "writing";
   phase.work[WorkKind::kRead] = shape.stored_bytes + (passes - 1) * bytes;
   phase.work[WorkKind::kWrite] = passes * bytes;
-  phase.peak_bytes = std::min(40e6, 0.2 * bytes);
+  phase.peak_bytes = std::min(12e6, 0.1 * bytes);
   return phase;
 }
 

@@ -1,0 +1,205 @@
+// Sums of work, and the counts behind a plan, held to counting by hand.
+#include <gtest/gtest.h>
+
+#include "cost/machine_room.h"
+#include "cost/machine_speed.h"
+#include "cost/phase_times.h"
+#include "cost/policy_cost.h"
+#include "cost/self_cost.h"
+
+namespace prunenet::test {
+namespace {
+
+TEST(Work, AddsUpAndTakesTheTimeOfEachKindInTurn) {
+  Work work;
+  work[WorkKind::kProductF32] = 6;
+  work[WorkKind::kRead] = 10;
+  Work other;
+  other[WorkKind::kForward] = 4;
+  other[WorkKind::kFixed] = 0.5;
+  work += 2.0 * other;
+  Speeds speeds;
+  speeds[WorkKind::kProductF32] = 3;
+  speeds[WorkKind::kForward] = 8;
+  speeds[WorkKind::kRead] = 5;
+  EXPECT_DOUBLE_EQ(seconds_of(work, speeds), 2 + 1 + 2 + 1);
+  EXPECT_DOUBLE_EQ(work.flops(), 14);
+}
+
+TEST(Work, PeakIsThatOfThePhaseThatTakesMost) {
+  RunCost cost;
+  cost.phases = {{"one", {}, 5}, {"two", {}, 9}, {"three", {}, 7}};
+  EXPECT_EQ(cost.peak_bytes(), 9);
+}
+
+// A product of [a, b] and [b, c] takes 2 a b c; the sums are written out as the code makes them.
+TEST(Counts, NeuronRefitIsTheSumOfItsProducts) {
+  const double n = 50, d = 7, k = 11;
+  const auto of = [](double a, double b, double c) { return 2 * a * b * c; };
+  // Linearising: gate and up; moments: z^T z and h^T h; worth of outputs.
+  double f32 = of(n, d, k) + of(n, d, k) + of(d, n, d) + of(k, n, k) + of(d, d, k);
+  f32 += of(n, k, d) + of(n, d, d);  // errors, weighed
+  const double gradient = of(n, d, d) + of(n, d, k) + 2 * of(k, n, d) + of(d, n, k);
+  const double preconditioner = 2 * of(k, d, d) + of(d, k, k) + of(d, d, k);
+  f32 += gradient + preconditioner;
+  const double moved = 2 * of(n, d, k) + of(n, k, d) + of(n, k, d);
+  f32 += 3 * (moved + gradient + preconditioner);  // iterations
+  const double error = 2 * of(n, d, k) + of(n, k, d);
+  f32 += error + of(n, d, d);          // the first length of the step
+  f32 += 3 * error + 2 * of(n, d, d);  // before, after, and unweighed
+  const NeuronRefitFlops counted = neuron_refit_flops(k, d, n, true, 1, 3);
+  EXPECT_DOUBLE_EQ(counted.f32, f32);
+  EXPECT_DOUBLE_EQ(counted.f64, d * d * d + d * d * d + k * k * k);
+}
+
+TEST(Counts, MomentsAndRefitAreThoseOfTheirHeaders) {
+  EXPECT_DOUBLE_EQ(moment_flops(5, 3, 100, false), 5 * 5 * 100);
+  EXPECT_DOUBLE_EQ(moment_flops(5, 3, 100, true), 5 * 5 * 100 + 2 * 3 * 5 * 100);
+  EXPECT_DOUBLE_EQ(elimination_flops(6, 4, 2, false), 6 * 6 * 6 + 4 * 6 * 6 + 3 * 6 * 6 * 2);
+  EXPECT_DOUBLE_EQ(elimination_flops(6, 4, 2, true) - elimination_flops(6, 4, 2, false), 2 * 4 * 4 * 6);
+  EXPECT_DOUBLE_EQ(refit_flops(6, 4, 3, true), 9 + 2 * 4 * 9 + 2 * 4 * 9);
+}
+
+ModelShape small_shape() {
+  ModelShape shape;
+  shape.hidden = 16;
+  shape.vocab = 100;
+  LayerShape layer;
+  layer.width = 48;
+  layer.attention_width = 16;
+  layer.kv_width = 8;
+  layer.gated = true;
+  shape.layers.assign(3, layer);
+  shape.params = 10'000;
+  shape.stored_bytes = 20'000;
+  return shape;
+}
+
+SelfTask small_task() {
+  SelfTask task;
+  task.sequences = 10;
+  task.length = task.capacity = 20;
+  task.kept.assign(3, 32);
+  return task;
+}
+
+TEST(SelfCost, TwiceTheTextIsTwiceTheWorkOnItAndNeverLessMemory) {
+  const ModelShape shape = small_shape();
+  SelfTask task = small_task();
+  task.check_sequences = 0;
+  const RunCost few = cost_of_self(shape, task);
+  task.sequences *= 2;
+  const RunCost many = cost_of_self(shape, task);
+  for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode, WorkKind::kDivergence}) {
+    EXPECT_GT(few.work()[kind], 0) << work_kind_name(kind);
+    EXPECT_DOUBLE_EQ(many.work()[kind], 2 * few.work()[kind]) << work_kind_name(kind);
+  }
+  EXPECT_GE(many.peak_bytes(), few.peak_bytes());
+}
+
+TEST(SelfCost, WhatIsSwitchedOffIsNotCounted) {
+  const ModelShape shape = small_shape();
+  SelfTask task = small_task();
+  task.loss_tokens = 0;
+  task.check_sequences = 0;
+  const RunCost cost = cost_of_self(shape, task);
+  for (const Phase& phase : cost.phases) {
+    EXPECT_NE(phase.name, "what the loss feels");
+    EXPECT_NE(phase.name, "checking the result");
+    EXPECT_NE(phase.name, "refitting neurons");
+  }
+  EXPECT_EQ(cost.work()[WorkKind::kBackward], 0);
+  task.loss_tokens = 100;
+  EXPECT_GT(cost_of_self(shape, task).work()[WorkKind::kBackward], 0);
+}
+
+TEST(SelfCost, StreamingHoldsFewLayersAndFetchesThemAgain) {
+  const ModelShape shape = small_shape();
+  SelfTask task = small_task();
+  task.converted_bytes = 1e9;
+  const RunCost whole = cost_of_self(shape, task);
+  task.stream = true;
+  const RunCost streamed = cost_of_self(shape, task);
+  EXPECT_LT(streamed.peak_bytes(), whole.peak_bytes() - 9e8);
+  EXPECT_GT(streamed.work()[WorkKind::kLoad], 5 * whole.work()[WorkKind::kLoad]);
+}
+
+TEST(PolicyCost, EpisodesMultiplyTheSpectraOfDraws) {
+  const ModelShape shape = small_shape();
+  PolicyTask task;
+  task.kept.assign(3, 32);
+  task.episodes = 2;
+  const auto spectra = [&] {
+    for (const Phase& phase : cost_of_policy(shape, task).phases) {
+      if (phase.name == "spectra of draws") return phase.work.flops();
+    }
+    return 0.0;
+  };
+  const double two = spectra();
+  task.episodes = 6;
+  EXPECT_GT(two, 0);
+  EXPECT_DOUBLE_EQ(spectra(), 3 * two);
+}
+
+TEST(MachineSpeed, MeasuresWhatIsAskedForAndNothingElse) {
+  Work work;
+  work[WorkKind::kProductF32] = work[WorkKind::kSymvF64] = work[WorkKind::kMemory] = 1;
+  Speeds speeds;
+  MachineProbe probe;
+  probe.symmetric_order = 200;
+  measure_machine(work, probe, speeds);
+  EXPECT_GT(speeds[WorkKind::kProductF32], 1e8);
+  EXPECT_GT(speeds[WorkKind::kSymvF64], 1e7);
+  EXPECT_GT(speeds[WorkKind::kMemory], 1e8);
+  EXPECT_EQ(speeds[WorkKind::kProductF64], 0);
+  EXPECT_EQ(speeds[WorkKind::kRead], 0);
+}
+
+TEST(MachineRoom, ALimitOfTheGroupLessWhatItHolds) {
+  EXPECT_EQ(room_in_group("max\n", "anon 5\n"), 0);
+  EXPECT_EQ(room_in_group("", ""), 0);
+  EXPECT_EQ(room_in_group("1000\n", "anon 300\nfile 500\n"), 700);
+  EXPECT_EQ(room_in_group("1000\n", "file 500\nanon 300\n"), 700);
+  EXPECT_EQ(room_in_group("1000\n", "anon 2000\n"), 1) << "full, but limited";
+}
+
+TEST(PhaseTimes, InnerPhasesKeepTheirTimeForThemselves) {
+  PhaseTimes times;
+  const Stopwatch watch;
+  const auto wait = [](double seconds) {
+    const Stopwatch until;
+    while (until.elapsed_s() < seconds) {
+    }
+  };
+  {
+    TimedPhase outer(&times, "outer");
+    outer.count(WorkKind::kProductF32, 5);
+    wait(0.02);
+    for (int i = 0; i < 2; ++i) {
+      TimedPhase inner(&times, "inner");
+      inner.count(WorkKind::kProductF64, 2);
+      wait(0.03);
+    }
+  }
+  const double all_s = watch.elapsed_s();
+  ASSERT_EQ(times.phases().size(), 2u);
+  const PhaseTime &inner = times.phases()[0], &outer = times.phases()[1];
+  EXPECT_GE(inner.elapsed_s, 0.06);
+  EXPECT_GE(outer.elapsed_s, 0.02);
+  EXPECT_LE(inner.elapsed_s + outer.elapsed_s, all_s);
+  EXPECT_EQ(inner.work.flops(), 4);
+  EXPECT_EQ(outer.work.flops(), 5);
+  Speeds speeds;
+  speeds[WorkKind::kProductF32] = 10;
+  speeds[WorkKind::kProductF64] = 4;
+  EXPECT_DOUBLE_EQ(bound_s(inner.work, speeds), 1);
+  EXPECT_DOUBLE_EQ(bound_s(outer.work, speeds), 0.5);
+}
+
+TEST(PhaseTimes, NobodyHasToAsk) {
+  TimedPhase phase(nullptr, "unseen");
+  phase.count(WorkKind::kProductF32, 1);
+}
+
+}  // namespace
+}  // namespace prunenet::test

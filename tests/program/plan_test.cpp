@@ -1,0 +1,115 @@
+// plan beside the run that it speaks of: the phases it names and the operations it counts are those that are done; and
+// runs that cannot fit are refused before they start.
+#include <algorithm>
+#include <map>
+
+#include "program/checkpoints.h"
+#include "program/refusal.h"
+#include "program/runtime.h"
+#include "program/small_disk.h"
+
+namespace prunenet::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
+
+class Plan : public Refusal {
+ protected:
+  static Words with(Words words, const Words& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  static std::map<std::string, double> flops_of(const Json& phases) {
+    std::map<std::string, double> flops;
+    for (const Json& phase : phases) {
+      if (phase["flops"] > 0) flops[phase["name"]] = phase["flops"];
+    }
+    return flops;
+  }
+
+  // Texts of random tokens are exactly as long as they may be, so that all of a plan can be held to the run.
+  void expect_counts_of_the_run(const Words& options) {
+    const Json plan = prunenet_json(with({"plan", kDemo, "-q"}, options));
+    const fs::path out = root() / "out";
+    fs::remove_all(out);
+    const Json run = prunenet_json(with({"prune", kDemo, "-o", out, "-q", "--phases"}, options));
+    const auto planned = flops_of(plan["phases"]), done = flops_of(run["phases"]);
+    EXPECT_FALSE(done.empty());
+    for (const auto& [name, flops] : planned) {
+      ASSERT_TRUE(done.contains(name)) << name;
+      EXPECT_NEAR(done.at(name), flops, 1e-6 * flops) << name;
+    }
+    EXPECT_EQ(done.size(), planned.size());
+  }
+};
+
+const Words kExact{"--calibration", "random-tokens", "--own-text",     "6", "--tokens", "48", "--check", "0",
+                   "--ratio",       "0.3",           "--neuron-steps", "0"};
+
+TEST_F(Plan, CountsTheOperationsThatTheRunDoes) {
+  PRUNENET_REQUIRE_RUNTIME();
+  expect_counts_of_the_run(kExact);
+}
+
+TEST_F(Plan, CountsHeadsAndOneShotRefits) {
+  PRUNENET_REQUIRE_RUNTIME();
+  expect_counts_of_the_run(with(kExact, {"--heads", "0.5"}));
+  expect_counts_of_the_run(with(kExact, {"--refit", "one-shot", "--weighting", "plain"}));
+}
+
+TEST_F(Plan, CountsGaussianInputs) {
+  expect_counts_of_the_run({"--calibration", "gaussian", "--ratio", "0.3"});
+}
+
+TEST_F(Plan, SaysWhatEachPhaseTakes) {
+  const Json plan = prunenet_json({"plan", kDemo, "-q", "--ratio", "0.3", "--calibration", "gaussian"});
+  double sum = 0, peak = 0;
+  for (const Json& phase : plan["phases"]) {
+    sum += phase["estimated_s"].get<double>();
+    peak = std::max(peak, phase["peak_bytes"].get<double>());
+  }
+  EXPECT_NEAR(plan["estimated_s"].get<double>(), sum, 1e-9 * sum);
+  EXPECT_EQ(plan["estimated_peak_bytes"].get<double>(), peak);
+  EXPECT_EQ(plan["fits"], true);
+  const RunResult table = run_prunenet({"plan", kDemo, "-q", "--ratio", "0.3", "--calibration", "gaussian"});
+  EXPECT_NE(table.out.find("choosing"), table.out.npos) << table.out;
+  EXPECT_NE(table.out.find("in all"), table.out.npos) << table.out;
+}
+
+TEST_F(Plan, WhatDoesNotFitOnTheDiskIsSaidAndRefused) {
+  const fs::path disk = root() / "disk";
+  fs::create_directory(disk);
+  const Words options{kDemo, "-q", "--ratio", "0.3", "--method", "product", "-o", disk / "out"};
+  const auto planned = run_on_small_disk(disk, {"size=64k"}, with(with({"plan"}, options), {"--json"}));
+  if (!planned) GTEST_SKIP() << "this process may not mount";
+  EXPECT_EQ(planned->run.status, 0) << planned->run.err;
+  const Json plan = Json::parse(planned->run.out);
+  EXPECT_EQ(plan["fits"], false);
+  EXPECT_GT(plan["estimated_disk_bytes"], plan["available_disk_bytes"]);
+
+  const auto refused = run_on_small_disk(disk, {"size=64k"}, with({"prune"}, options));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->run.status, 1);
+  EXPECT_NE(refused->run.err.find("another disk"), refused->run.err.npos) << refused->run.err;
+  EXPECT_TRUE(refused->left.empty());
+}
+
+TEST_F(Plan, PhasesOfARunAddUpToIt) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Json run = prunenet_json(with({"prune", kDemo, "-o", root() / "out", "-q", "--phases", "--check", "1"},
+                                      {"--ratio", "0.3", "--own-text", "4", "--tokens", "32", "--neuron-steps", "1"}));
+  double sum = 0;
+  for (const Json& phase : run["phases"]) {
+    sum += phase["elapsed_s"].get<double>();
+    if (phase["flops"] > 0) EXPECT_GT(phase["bound_s"], 0) << phase;
+  }
+  EXPECT_NEAR(sum, run["elapsed_s"].get<double>(), 0.01 * sum);
+}
+
+}  // namespace
+}  // namespace prunenet::test
