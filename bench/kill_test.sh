@@ -73,6 +73,8 @@ for ((round = 1; round <= rounds; ++round)); do
       cat "$log"
       exit 1
     fi
+    # Killed after it had ended its work, removed its journal and printed its result: there is nothing to go on from.
+    if [ -e "$output" ] && [ ! -e "$journal" ]; then break; fi
     parts=$( (ls "$journal" 2>/dev/null || true) | grep -c '\.part$' || true)
   done
   result=same
