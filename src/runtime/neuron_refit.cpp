@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "linalg/cholesky.h"
+#include "runtime/device_matrix.h"
 #include "runtime/pieces.h"
 #include "runtime/product.h"
 #include "runtime/site.h"
@@ -57,6 +58,7 @@ at::Tensor wide(const at::Tensor& x) {
 
 // Sum of products in f64, a run of rows first: the same for any number of threads.
 double inner_sum(const at::Tensor& a, const at::Tensor& b) {
+  if (!a.is_cpu()) return inner_product_of(a, b);
   const at::Tensor x = a.contiguous(), y = b.contiguous();
   const float *left = x.data_ptr<float>(), *right = y.data_ptr<float>();
   constexpr int64_t kRun = 1 << 16;
@@ -108,21 +110,36 @@ at::Tensor damped_inverse_in(const at::Tensor& c, double share, double* mean_dia
   fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
 }
 
+// The same where another device holds C.
+at::Tensor damped_inverse_there(const at::Tensor& c, double share, double* mean_diagonal) {
+  const at::Tensor values = c.to(c.size(0) <= kF64UpToOrder ? at::kDouble : at::kFloat);
+  *mean_diagonal = at::mean(values.diagonal().to(at::kDouble)).item<double>();
+  double added = share * *mean_diagonal + 1e-12;
+  for (int attempt = 0; attempt < 8; ++attempt, added *= 10) {
+    at::Tensor damped = values.clone();
+    damped.diagonal().add_(added);
+    const auto [factor, info] = at::linalg_cholesky_ex(damped);
+    if (info.item<int>() == 0) return at::cholesky_inverse(factor).to(at::kFloat);
+  }
+  fail(ErrorCode::kNonFinite, "refit", "the moments of a layer cannot be inverted");
+}
+
 at::Tensor damped_inverse(const at::Tensor& c, double share, double* mean_diagonal) {
+  if (!c.is_cpu()) return damped_inverse_there(c, share, mean_diagonal);
   return c.size(0) <= kF64UpToOrder ? damped_inverse_in<double>(c, share, mean_diagonal)
                                     : damped_inverse_in<float>(c, share, mean_diagonal);
 }
 
 // Powers of two that bring these energies [K], f64, to between 1/2 and 2 when they scale the inputs: nothing is
 // rounded.
-at::Tensor unit_scales(const at::Tensor& energy) {
-  const at::Tensor scales = at::empty_like(energy);
+at::Tensor unit_scales(const at::Tensor& given) {
+  const at::Tensor energy = given.cpu(), scales = at::empty_like(energy);
   for (int64_t i = 0; i < energy.size(0); ++i) {
     int exponent = 0;
     std::frexp(energy.data_ptr<double>()[i], &exponent);
     scales.data_ptr<double>()[i] = std::ldexp(1.0, -(exponent >> 1));
   }
-  return scales.to(at::kFloat);
+  return scales.to(given.device(), at::kFloat);
 }
 
 }  // namespace
@@ -131,11 +148,12 @@ Neurons start_neurons(const LayerWeights& block, const SiteChange& start) {
   Neurons result;
   const LayerWeights whole = start.rows ? with_rows(block, *start.rows) : block;
   const bool stacked = whole.gated && whole.up.size() == 1;
-  const at::Tensor kept = at::tensor(start.kept, at::kLong);
+  const at::Device device = block.down.weight.device();
+  const at::Tensor kept = at::tensor(start.kept, at::kLong).to(device);
   // Rows of a matrix and its bias as their last column.
   const auto rows = [&](const Linear& linear, int64_t first, int64_t count) {
     const auto part = [&](const at::Tensor& t) {
-      const at::Tensor some = t.narrow(0, first, count).to(at::kCPU, at::kFloat);
+      const at::Tensor some = t.narrow(0, first, count).to(at::kFloat);
       return start.rows ? some : some.index_select(0, kept);
     };
     const at::Tensor weight = part(linear.weight);
@@ -146,19 +164,19 @@ Neurons start_neurons(const LayerWeights& block, const SiteChange& start) {
   result.up = stacked ? rows(whole.up[0], width, width) : rows(whole.up.back(), 0, width);
   result.up_bias = whole.up.back().bias.defined();
   const at::Tensor bias = start.bias.empty() ? block.down.bias : at::tensor(start.bias);
-  result.down = to_tensor(start.weight);
+  result.down = to_tensor(start.weight).to(device);
   result.down_bias = bias.defined();
-  if (result.down_bias) result.down = at::cat({result.down, bias.to(at::kCPU, at::kFloat).unsqueeze(1)}, 1);
+  if (result.down_bias) result.down = at::cat({result.down, bias.to(device, at::kFloat).unsqueeze(1)}, 1);
   return result;
 }
 
 SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept) {
   const auto matrix = [](const at::Tensor& tensor, int64_t columns) {
-    const at::Tensor part = tensor.narrow(1, 0, columns).contiguous();
+    const at::Tensor part = tensor.narrow(1, 0, columns).cpu().contiguous();
     return Matrix<float>(Eigen::Map<const Matrix<float>>(part.data_ptr<float>(), part.size(0), part.size(1)));
   };
   const auto last_column = [](const at::Tensor& tensor) {
-    const at::Tensor part = tensor.select(1, tensor.size(1) - 1).contiguous();
+    const at::Tensor part = tensor.select(1, tensor.size(1) - 1).cpu().contiguous();
     return std::vector<float>(part.data_ptr<float>(), part.data_ptr<float>() + part.numel());
   };
   const int64_t inputs = neurons.up.size(1) - (neurons.up_bias ? 1 : 0);
@@ -176,7 +194,10 @@ SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept) {
 }
 
 NeuronRefitter::NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric, at::ScalarType type)
-    : neurons_(std::move(start)), activation_(activation), type_(type), metric_(to_tensor(metric)) {
+    : neurons_(std::move(start)),
+      activation_(activation),
+      type_(type),
+      metric_(to_tensor(metric).to(neurons_.down.device())) {
   PRUNENET_CHECK(metric.rows() == neurons_.down.size(0) && metric.cols() == metric.rows());
   double mean = 0;
   inverse_metric_ = narrow(damped_inverse(metric_, 0, &mean));
@@ -301,7 +322,7 @@ void NeuronRefitter::add_gradient(const Part& part, const at::Tensor& error, Cha
   const at::Tensor back = tiled_product(weighed, narrow_.down.narrow(1, 0, neurons_.count()));
   size_t next = 0;
   const auto add = [&](const at::Tensor& term) {
-    if (next == sum.of.size()) sum.of.push_back(at::zeros(term.sizes(), at::TensorOptions(at::kFloat)));
+    if (next == sum.of.size()) sum.of.push_back(at::zeros(term.sizes(), term.options().dtype(at::kFloat)));
     sum.of[next++].add_(term);  // a sum of bf16 and f32 is taken in f32
   };
   if (neurons_.gate.defined()) add(transposed_product(back * part.along_gate, part.z));

@@ -27,7 +27,7 @@ struct Neurons {
   int64_t count() const { return up.size(0); }
 };
 
-/// The kept neurons of a layer: those of `start`, or the block's own rows with `start`'s down.
+/// The kept neurons of a layer, where it lies: those of `start`, or the block's own rows with `start`'s down.
 Neurons start_neurons(const LayerWeights& block, const SiteChange& start);
 /// And back: the change of a site that keeps the inputs `kept`.
 SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept);

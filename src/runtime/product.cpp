@@ -34,7 +34,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
 }
 
 at::Tensor tiled_product(const at::Tensor& a, const at::Tensor& b) {
-  return in_tiles(a, b, at::Tensor());
+  return a.is_cpu() ? in_tiles(a, b, at::Tensor()) : at::mm(a, b);
 }
 
 }  // namespace prunenet

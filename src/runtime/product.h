@@ -10,8 +10,9 @@ namespace prunenet {
 /// splits a product by its threads rounds differently at the seams. Cost: about 5 % more than one threaded call.
 at::Tensor product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-/// a b, a [m, k] and b [k, n] of the same type on the CPU, f32 or bf16, of any strides; gives that type (bf16: summed
-/// in f32, rounded once). On such tiles too, in either type. Not differentiable.
+/// a b, a [m, k] and b [k, n] of the same type, f32 or bf16, of any strides; gives that type (bf16: summed
+/// in f32, rounded once). On such tiles too, in either type; on another
+/// device than the CPU one product. Not differentiable.
 at::Tensor tiled_product(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace prunenet

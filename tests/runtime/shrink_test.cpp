@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/scratch_file.h"
 #include "calibrate/collect.h"
 #include "calibrate/self_pruner.h"
 #include "checkpoint/fingerprint.h"
