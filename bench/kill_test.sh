@@ -74,7 +74,15 @@ for ((round = 1; round <= rounds; ++round)); do
       exit 1
     fi
     # Killed after it had ended its work, removed its journal and printed its result: there is nothing to go on from.
-    if [ -e "$output" ] && [ ! -e "$journal" ]; then break; fi
+    # Nor does the same command, which is refused: it only clears away.
+    if [ -e "$output" ] && [ ! -e "$journal" ]; then
+      if "$program" "$verb" "$model" -o "$output" "$@" >"$log" 2>&1 || ! grep -q 'exists already' "$log"; then
+        echo "a run that had ended was not known for one:"
+        cat "$log"
+        exit 1
+      fi
+      break
+    fi
     parts=$( (ls "$journal" 2>/dev/null || true) | grep -c '\.part$' || true)
   done
   result=same

@@ -137,6 +137,34 @@ fs::path journal_path(const fs::path& target) {
   return target.parent_path() / ("." + target.filename().string() + ".prunenet-journal");
 }
 
+namespace {
+
+fs::path finished_path(const fs::path& journal) {
+  return journal.string() + "-done";
+}
+
+// Ours alone, by their names; what else lies there stays, and with it the folder.
+void clear_finished_folder(const fs::path& folder) noexcept {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return;
+  DIR* stream = ::fdopendir(descriptor);
+  if (stream == nullptr) {
+    ::close(descriptor);
+    return;
+  }
+  while (const dirent* entry = ::readdir(stream)) {
+    if (is_ours(entry->d_name)) ::unlinkat(descriptor, entry->d_name, 0);
+  }
+  ::closedir(stream);
+  ::rmdir(folder.c_str());
+}
+
+}  // namespace
+
+void RunJournal::clear_finished(const fs::path& target) noexcept {
+  clear_finished_folder(finished_path(journal_path(target)));
+}
+
 RunJournal::RunJournal(const fs::path& target, Identity identity, Opening opening)
     : folder_(journal_path(target)), identity_(std::move(identity)) {
   if (!open_folder()) return;
@@ -357,15 +385,9 @@ uint64_t RunJournal::size_bytes() const {
 
 void RunJournal::finish() noexcept {
   if (descriptor_ < 0) return;
-  try {
-    // The identity goes last: a journal that is half removed is still that of its run.
-    for (const std::string& file : file_names()) {
-      if (file != kIdentityFile) ::unlinkat(descriptor_, file.c_str(), 0);
-    }
-    ::unlinkat(descriptor_, std::string(kIdentityFile).c_str(), 0);
-  } catch (const Error&) {  // a folder that cannot be read now stays
-  }
-  ::rmdir(folder_.c_str());
+  clear_finished_folder(finished_path(folder_));
+  const fs::path finished = finished_path(folder_);
+  if (::rename(folder_.c_str(), finished.c_str()) == 0) clear_finished_folder(finished);
   for (auto& [name, mapping] : parts_) finished_.push_back(std::move(mapping));
   parts_.clear();
   close();

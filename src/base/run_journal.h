@@ -41,8 +41,11 @@ class RunJournal final : public ResultStore {
   std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
   void remove(const std::string& name) override;
 
-  /// The run is done: the folder goes. What `find` and `put` gave stays readable.
+  /// The run is done: the folder gets another name in one step, so that a kill meanwhile leaves no half journal, and then
+  /// goes. What `find` and `put` gave stays readable.
   void finish() noexcept;
+  /// Removes what a run that was killed in its `finish` has left for this target.
+  static void clear_finished(const std::filesystem::path& target) noexcept;
 
   const std::filesystem::path& folder() const { return folder_; }
   /// Parts that were there on opening.

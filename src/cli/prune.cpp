@@ -161,6 +161,7 @@ void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStor
 void prune(PruneOptions options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
+  RunJournal::clear_finished(resolved_path(options.output));
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
   require_report_possible(options.report, options.force || may_go_on, {options.model, options.output});
   const OpenModel open(options.model);

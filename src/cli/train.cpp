@@ -51,6 +51,7 @@ void finish_train(const TrainVerbOptions& options, const OpenModel& open, Journa
 void train(TrainVerbOptions options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
+  RunJournal::clear_finished(resolved_path(options.output));
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
   require_output_possible(options, options.force || may_go_on);
   const OpenModel open(options.model);

@@ -233,8 +233,9 @@ TEST_F(Journal, KeepsOutOfWhatIsNotItsOwn) {
     journal.finish();
   }
   EXPECT_EQ(test::read_bytes(root / "secret"), "a secret");
-  EXPECT_EQ(test::read_bytes(folder() / "notes.txt"), "mine") << "what is not ours is not removed";
-  fs::remove_all(folder());
+  const fs::path done = folder().string() + "-done";
+  EXPECT_EQ(test::read_bytes(done / "notes.txt"), "mine") << "what is not ours is not removed";
+  fs::remove_all(done);
 
   // A part that became a link, or stands under another's name, is no part.
   RunJournal(target(), identity).put("a", bytes_of(10, 1));
@@ -297,6 +298,29 @@ TEST_F(Journal, BelongsToOneProcess) {
   EXPECT_TRUE(RunJournal(other, identity).find("a"));
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+TEST_F(Journal, ThatWasFinishedByHalfIsNoneAndIsClearedAway) {
+  RunJournal(target(), identity).put("a", bytes_of(10, 1));
+  const fs::path done = folder().string() + "-done";
+  fs::rename(folder(), done);  // as far as a killed run came
+  fs::create_symlink(root / "nowhere", done / (std::string(32, 'a') + ".part"));
+  {
+    RunJournal journal(target(), identity);
+    EXPECT_FALSE(journal.find("a"));
+    journal.put("b", bytes_of(10, 2));
+    journal.finish();
+  }
+  EXPECT_TRUE(fs::is_empty(root.path())) << "a finish clears what another left";
+  RunJournal(target(), identity).put("a", bytes_of(10, 1));
+  fs::rename(folder(), done);
+  RunJournal::clear_finished(target());
+  EXPECT_TRUE(fs::is_empty(root.path()));
+  fs::create_directory(root / "elsewhere");
+  test::write_bytes(root / "elsewhere" / "identity.part", "not ours to remove");
+  fs::create_directory_symlink(root / "elsewhere", done);
+  RunJournal::clear_finished(target());
+  EXPECT_TRUE(fs::exists(root / "elsewhere" / "identity.part"));
 }
 
 TEST_F(Journal, AfterAFinishOfAnotherIsNotMixedUp) {

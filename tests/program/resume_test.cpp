@@ -86,7 +86,10 @@ class Resume : public Refusal {
       if (run.status != 128 + SIGKILL) return kills;
       ++kills;
       // Killed when the run had ended but for the process itself: there is nothing to go on from.
-      if (fs::exists(to) && !fs::exists(journal(to))) return kills;
+      if (fs::exists(to) && !fs::exists(journal(to))) {
+        EXPECT_EQ(run_prunenet(arguments).status, 1) << "it exists already";
+        return kills;
+      }
     }
   }
   void expect_same(const fs::path& a, const fs::path& b) const {
