@@ -63,6 +63,7 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
   const auto layers = static_cast<int64_t>(transformer.description().blocks.size());
   std::vector<Sequence> sequences(texts.size());
   int64_t rows = 0;
+  give_memory_back();  // of whatever stage was before
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < texts.size(); ++i) {
     Sequence& sequence = sequences[i];
@@ -96,8 +97,10 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
     stream = after;
   }
 
+  give_memory_back();
+
   Gradients gradients;
-  for (at::Tensor* part : {&gradients.stream, &gradients.attention, &gradients.ffn}) *part = at::empty_like(stream);
+  gradients.stream = at::empty_like(stream);
   transformer.widen_head();  // once, and not by each thread
   for_sequences(sequences, [&](const Sequence& sequence) {
     const at::Tensor x = sequence.of(stream).detach().requires_grad_(true);
@@ -109,6 +112,8 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
   stream = at::Tensor();
   transformer.forget_head();
   give_memory_back();
+  gradients.attention = at::empty_like(gradients.stream);
+  gradients.ffn = at::empty_like(gradients.stream);
   for (int64_t layer = layers - 1; layer >= 0; --layer) {
     {
       const auto block = transformer.block(static_cast<size_t>(layer));
@@ -133,6 +138,7 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
       before.pop_back();
     }
     transformer.release_block(static_cast<size_t>(layer));
+    give_memory_back();  // every sequence had activations of its own size
     visit(layer, Site::kFfn, second_moment(engine, sequences, gradients.ffn, layer));
     visit(layer, Site::kAttention, second_moment(engine, sequences, gradients.attention, layer));
   }

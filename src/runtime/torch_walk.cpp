@@ -19,6 +19,8 @@ constexpr int64_t kKeptInputBytes = int64_t{1} << 30;  // beyond it a site's inp
 TorchWalk::TorchWalk(TorchEngine& engine, std::span<const std::vector<TokenId>> sequences)
     : engine_(engine), transformer_(engine.transformer()) {
   const at::NoGradGuard no_grad;
+  transformer_.forget_head();
+  give_memory_back();  // of whatever stage was before
   for (Chunk& chunk : make_chunks(sequences)) {
     Part part;
     part.positions = transformer_.positions(chunk);
@@ -115,6 +117,7 @@ void TorchWalk::leave_layer() {
   }
   block_.reset();
   transformer_.release_block(static_cast<size_t>(layer_));
+  give_memory_back();
 }
 
 void TorchWalk::go_to(int64_t layer, Site site) {
@@ -173,7 +176,7 @@ NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, con
   for (Part& part : parts_) {
     const at::Tensor input = transformer_.ffn_input(part.x, part.y, at::Tensor(), *block_);
     const at::Tensor target = target_of(part, Site::kFfn, site_inputs(part), options.target);
-    if (!refitter.add(input, target)) break;
+    if (!refitter.add(input.to(at::kCPU), target.cpu())) break;
   }
   for (Part& part : parts_) part.inputs = at::Tensor();  // new neurons have inputs of their own
   NeuronRefit result;
