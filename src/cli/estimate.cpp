@@ -175,6 +175,7 @@ RunCost count_run(const CostRequest& request, double mean_length) {
     task.episodes =
         is_policy(request) && request.selection->policy.empty() ? static_cast<double>(request.training->episodes) : 0;
     task.f64 = uses_f64(*request.training, request.open->model);
+    task.estimates = spectrum_method(*request.training, request.open->model) == SpectrumMethod::kEstimate;
     task.spectra_after = !request.trains_only;
     cost = cost_of_policy(shape, task);
   } else {
@@ -265,18 +266,20 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
 // Predictions are within about a third; what is refused is beyond that.
 namespace {
 constexpr double kMemoryMargin = 0.7, kDiskMargin = 0.9;
-}
+constexpr double kSmallOutput = 1 << 20;  // bytes: the writer knows better, and says so as fast
+}  // namespace
 
 bool Fit::memory_fits() const {
   return memory_there == 0 || kMemoryMargin * memory_bytes <= memory_there;
 }
 
 bool Fit::disk_fits() const {
-  return disk_there == 0 || kDiskMargin * disk_bytes <= disk_there;
+  return disk_there == 0 || disk_bytes < kSmallOutput || kDiskMargin * disk_bytes <= disk_there;
 }
 
 bool Fit::is_tight() const {
-  return (memory_there > 0 && memory_bytes > 0.9 * memory_there) || (disk_there > 0 && 1.02 * disk_bytes > disk_there);
+  return (memory_there > 0 && memory_bytes > 0.9 * memory_there) ||
+         (disk_there > 0 && disk_bytes >= kSmallOutput && 1.02 * disk_bytes > disk_there);
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include "base/staging_folder.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/estimate.h"
 #include "cli/format.h"
 #include "cli/journalled_run.h"
 #include "cli/prune_model.h"
@@ -46,6 +47,23 @@ void require_output_possible(const TrainVerbOptions& options, bool force) {
                         [](std::string_view head) { return head.find("prunenet policy") != head.npos; });
 }
 
+// Before anything begins.
+void require_train_fits(const TrainVerbOptions& options, const OpenModel& open, Progress& progress) {
+  SilentProgress silent;  // the run itself will say what rounding does
+  EngineVerbOptions engine;
+  engine.device = options.training.device;
+  engine.threads = options.threads;
+  CostRequest request;
+  request.open = &open;
+  request.selection = &options.selection;
+  request.training = &options.training;
+  request.engine = &engine;
+  request.widths = planned_widths(options.selection, open, silent);
+  request.output = resolved_path(options.output).parent_path();
+  request.trains_only = true;
+  require_fits(request, progress);
+}
+
 void finish_train(const TrainVerbOptions& options, const OpenModel& open, JournalledRun& run, Progress& progress, const Stopwatch& watch);
 
 void train(TrainVerbOptions options) {
@@ -60,6 +78,7 @@ void train(TrainVerbOptions options) {
   const auto former = run.remembered_output();
   if (former && is_trained(options.output, *former)) options.force = true;
   if (may_go_on) require_output_possible(options, options.force);
+  if (!run.goes_on()) require_train_fits(options, open, *progress);
   run.say_what_is_there("", *progress);
   try {
     finish_train(options, open, run, *progress, watch);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spectrum/estimate.h"
+
 namespace prunenet {
 namespace {
 
@@ -21,6 +23,17 @@ double gram_flops(double f, double d, double k) {
   return k <= d ? k * k * d : std::min(k, f - k) * d * d;
 }
 
+// Sixteen probes at a time: in each step the Gram matrix's triangle and the removed (or kept) rows are read once.
+void count_estimate(Work& work, double d, double rows, bool f64) {
+  const double probes = static_cast<double>(num_probes(static_cast<int64_t>(d))), steps = kEstimateSteps;
+  work[f64 ? WorkKind::kProductF64 : WorkKind::kProductF32] += probes * steps * 2 * (d * d + 2 * rows * d);
+  work[WorkKind::kMemory] += probes / 16 * steps * (f64 ? 8 : 4) * (d * d / 2 + rows * d);
+}
+
+bool can_estimate(const PolicyTask& task, double f, double d, double k) {
+  return task.estimates && d >= static_cast<double>(kEstimateFromOrder) && k > d && f > d;
+}
+
 }  // namespace
 
 RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
@@ -35,12 +48,19 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
     order = std::max(order, std::min(f, d));
     whole[product] += f * d * std::min(f, d);
     count_eigenvalues(whole, std::min(f, d), task.f64);
-    Work one;
-    one[product] += gram_flops(f, d, k);
-    one[WorkKind::kMemory] += 3 * number * std::min(f, d) * std::min(f, d);
-    count_eigenvalues(one, std::min(k, d), task.f64);
-    spectra += task.episodes * one;
-    after += one;
+    Work exact;
+    exact[product] += gram_flops(f, d, k);
+    exact[WorkKind::kMemory] += 3 * number * std::min(f, d) * std::min(f, d);
+    count_eigenvalues(exact, std::min(k, d), task.f64);
+    after += exact;  // the artefact states exact ones
+    if (can_estimate(task, f, d, k) && task.episodes > 0) {
+      Work estimate;
+      count_estimate(whole, d, 0, task.f64);
+      count_estimate(estimate, d, std::min(k, f - k), task.f64);
+      spectra += task.episodes * estimate;
+    } else {
+      spectra += task.episodes * exact;
+    }
     // Widened, and read once for each of the two products; the policy's matrix likewise.
     drawing[WorkKind::kMemory] += task.episodes * f * d * (2 + 4 * number);
     updating[WorkKind::kMemory] += task.episodes * f * d * (2 + 5 * number);

@@ -14,6 +14,7 @@ struct PolicyTask {
   std::vector<int64_t> kept;  // neurons of each layer
   double episodes = 20;       // 0: a policy that is trained already
   bool f64 = false;
+  bool estimates = false;     // distances of draws from Lanczos quadrature (spectrum/estimate.h) where that is defined
   bool spectra_after = true;  // those of the chosen rows, for the artefact
 };
 RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task);

@@ -293,7 +293,7 @@ class SelfCounter {
       if (task_.refits) refitting[surgeon_kind(a)] += refit_flops(a, d_, kept_a, task_.follows);
       if (task_.follows) applying[WorkKind::kForward] += tokens_ * (o * kept_a / a + (again - 1) * (attention - o));
       diverged = true;
-    } else if (text && diverged) {
+    } else if (text && diverged && task_.follows) {
       measuring[WorkKind::kForward] += tokens_ * attention;
     }
     if (k >= f && !(task_.refits && diverged && task_.follows)) return;
