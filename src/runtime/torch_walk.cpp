@@ -176,7 +176,7 @@ NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, con
   for (Part& part : parts_) {
     const at::Tensor input = transformer_.ffn_input(part.x, part.y, at::Tensor(), *block_);
     const at::Tensor target = target_of(part, Site::kFfn, site_inputs(part), options.target);
-    if (!refitter.add(input.to(at::kCPU), target.cpu())) break;
+    if (!refitter.add(input, target)) break;
   }
   for (Part& part : parts_) part.inputs = at::Tensor();  // new neurons have inputs of their own
   NeuronRefit result;
