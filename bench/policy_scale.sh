@@ -7,12 +7,14 @@
 source "$(dirname "$0")/common.sh"
 sizes=${1:-2 4 8}
 few=${2:-1}
-many=${3:-3}
+many=${3:-11}
 shift $(($# < 3 ? $# : 3))
+export PRUNENET_CACHE=$scratch/cache  # spectra that an earlier run left would hide what comes once
 echo "layers  once s/layer  episode s/layer  peak anonymous MiB  mapped files MiB  32 layers x 20 episodes s"
 for layers in $sizes; do
   "$make_checkpoint" "$scratch/model" --shape llama2-7b --layers "$layers" >/dev/null
   for episodes in "$few" "$many"; do
+    rm -rf "$PRUNENET_CACHE"
     start=$(now)
     peak_anon "$prunenet" train "$scratch/model" -o "$scratch/policy" --ratio 0.3 --episodes "$episodes" --force -q "$@" >/dev/null
     end=$(now)
@@ -24,6 +26,6 @@ for layers in $sizes; do
     printf "%d %.6f\n", layers, episode >> "'"$scratch"'/episodes" }'
   rm -rf "$scratch/model" "$scratch"/policy*
 done
-awk 'NR == 1 {first = $2} {printf "%slayers %d: %.2f", NR > 1 ? ", " : "seconds of a layer-episode against the first size: ", $1, $2 / first} END {print ""}' \
+awk 'NR == 1 {first = $2} {printf "%slayers %d: %.2f", (NR > 1 ? ", " : "seconds of a layer-episode against the first size: "), $1, $2 / first} END {print ""}' \
   "$scratch/episodes"
 echo "mapped files are pages of the checkpoint that the kernel may take back at any time; they are not counted as the program's memory"
