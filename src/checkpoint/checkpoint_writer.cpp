@@ -29,7 +29,6 @@ CheckpointWriter::CheckpointWriter(std::filesystem::path folder, std::vector<Ten
     shard.header = format_safetensors_header(std::span(tensors_).subspan(shard.first, shard.count), metadata);
     total_bytes_ += shard.header.size() + shard.data_bytes;
   }
-  open_next_shard();
 }
 
 CheckpointWriter::~CheckpointWriter() = default;

@@ -21,6 +21,8 @@ class CheckpointWriter final : public TensorSink {
   /// Plans the files of `folder` for `tensors` in this order: `model.safetensors`, or, beyond `max_shard_bytes` of
   /// tensor data, `model-00001-of-0000N.safetensors` and an index. A tensor is never split: one larger than the limit
   /// gets a shard of its own. `metadata` goes into every header, with "format": "pt" added, which transformers expects.
+  /// A file is made, and its disk space taken, with its first bytes: until then the caller may ask whether there is
+  /// enough.
   CheckpointWriter(std::filesystem::path folder, std::vector<TensorSpec> tensors,
                    std::map<std::string, std::string> metadata, uint64_t max_shard_bytes = kDefaultMaxShardBytes);
   ~CheckpointWriter() override;

@@ -110,20 +110,26 @@ std::string format_gguf_header(const GgufMetadata& metadata, std::span<const Ten
 }
 
 GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors)
-    : tensors_(std::move(tensors)) {
-  const std::string header = format_gguf_header(metadata, tensors_, path.string());
+    : path_(path), tensors_(std::move(tensors)) {
+  header_ = format_gguf_header(metadata, tensors_, path.string());
   alignment_ = gguf_alignment(metadata, path.string());
-  total_bytes_ = header.size();
+  total_bytes_ = header_.size();
   for (const TensorSpec& tensor : tensors_) {
     total_bytes_ += tensor.size_bytes() + padding(tensor.size_bytes(), alignment_);
   }
   writer_ = std::make_unique<FileWriter>(path);
-  reserve_file(path, total_bytes_);
-  writer_->append(header);
   if (!tensors_.empty()) left_bytes_ = tensors_.front().size_bytes();
 }
 
 GgufWriter::~GgufWriter() = default;
+
+// Takes the room and writes the header.
+void GgufWriter::start() {
+  if (header_.empty()) return;
+  reserve_file(path_, total_bytes_);
+  writer_->append(header_);
+  header_ = std::string();
+}
 
 // Ends the tensor that is whole with zeros up to where the next one begins.
 void GgufWriter::start_next() {
@@ -139,6 +145,7 @@ void GgufWriter::start_next() {
 }
 
 void GgufWriter::append(std::span<const std::byte> bytes) {
+  start();
   while (!bytes.empty()) {
     while (left_bytes_ == 0) start_next();
     const auto part = bytes.first(static_cast<size_t>(std::min<uint64_t>(left_bytes_, bytes.size())));
@@ -149,6 +156,7 @@ void GgufWriter::append(std::span<const std::byte> bytes) {
 }
 
 void GgufWriter::finish() {
+  start();
   while (next_ < tensors_.size()) start_next();
   writer_->close();
 }

@@ -26,7 +26,8 @@ class GgufWriter final : public TensorSink {
  public:
   /// Creates the file `path` (which must not exist; see OutputFile for the name under which it appears) in version 3
   /// with the header of format_gguf_header, whose errors come before anything is written. Zeros fill the space between
-  /// the tensors and after the last one.
+  /// the tensors and after the last one. The disk space for the whole file is taken with the first bytes: until then
+  /// the caller may ask whether there is enough.
   GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<TensorSpec> tensors);
   ~GgufWriter() override;
 
@@ -35,13 +36,16 @@ class GgufWriter final : public TensorSink {
   void finish() override;
 
  private:
+  void start();
   void start_next();
 
+  std::filesystem::path path_;
   std::vector<TensorSpec> tensors_;
   uint64_t alignment_ = 32;
   uint64_t total_bytes_ = 0;
   size_t next_ = 0;          // tensor: the one that bytes go to
   uint64_t left_bytes_ = 0;  // of it
+  std::string header_;       // empty once it is written
   std::unique_ptr<FileWriter> writer_;
 };
 

@@ -166,6 +166,15 @@ TEST(CheckpointWriter, OverwritesNothing) {
   EXPECT_EQ(test::read_bytes(folder / "model.safetensors"), "old");
 }
 
+// Whoever asks for free space between planning and writing must not find the file's own share gone.
+TEST(CheckpointWriter, TakesNoRoomBeforeTheFirstBytes) {
+  const TemporaryFolder folder;
+  CheckpointWriter writer(folder.path(), {{"w", Dtype::kF32, {1 << 20}}}, {});
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  writer.append(std::vector<std::byte>(4096));
+  EXPECT_FALSE(fs::is_empty(folder.path()));
+}
+
 // A real model written anew: every tensor's bytes survive, in one file and in shards.
 TEST(CheckpointWriter, CopiesARealModel) {
   PRUNENET_REQUIRE_SHARED_DATA(data);

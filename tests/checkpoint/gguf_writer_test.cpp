@@ -1,6 +1,8 @@
 // Writing GGUF: every type of metadata and tensors there and back to the byte, alignment, and what is refused.
 #include "checkpoint/gguf_writer.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 
 #include "checkpoint/gguf_helpers.h"
@@ -206,6 +208,18 @@ TEST(GgufWriter, RefusesWhatTheFormatCannotHoldBeforeAnythingIsWritten) {
   refuse(ErrorCode::kFormat, {"key is empty"}, {}, nameless);
   EXPECT_NO_THROW(GgufWriter(path, {}, {{std::string(63, 'w'), Dtype::kF32, {1}}}));
   expect_error(ErrorCode::kExists, {path.string()}, [&] { GgufWriter(path, {}, {}); });
+}
+
+// Whoever asks for free space between planning and writing must not find the file's own share gone.
+TEST(GgufWriter, TakesNoRoomBeforeTheFirstBytes) {
+  const TemporaryFolder folder;
+  GgufWriter writer(folder / "out.gguf", {}, {{"w", Dtype::kF32, {1 << 20}}});
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "out.gguf").c_str(), &status), 0);
+  EXPECT_EQ(status.st_blocks, 0);
+  writer.append(std::vector<std::byte>(4 << 20));
+  writer.finish();
+  EXPECT_EQ(fs::file_size(folder / "out.gguf"), writer.total_bytes());
 }
 
 TEST(GgufWriter, MoreOrFewerBytesThanPlannedAreADefect) {
