@@ -23,10 +23,10 @@ class Checkpoint {
 
   /// Opens and validates everything but the values of the weights. Throws kIo (a file or folder that may not be read),
   /// kNotFound (no folder, no config, no weights, a shard that the index names), kFormat (a GGUF file without tensors,
-  /// too), kMismatch (index and shards disagree), kUnsupported (only weights of another format, one part of a split GGUF
-  /// file). Files outside the folder are never read: an index naming a path, or a symlink that leaves the folder, is
-  /// refused; links of the Hugging Face cache (`../../blobs/...`) are followed. `path` is a folder, or a file that begins
-  /// with the magic of GGUF.
+  /// too), kMismatch (index and shards disagree), kUnsupported (only weights of another format, one part of a split
+  /// GGUF file). Files outside the folder are never read: an index naming a path, or a symlink that leaves the folder,
+  /// is refused; links of the Hugging Face cache (`../../blobs/...`) are followed. `path` is a folder, or a file that
+  /// begins with the magic of GGUF.
   explicit Checkpoint(const std::filesystem::path& path);
 
   /// The folder, or the GGUF file.

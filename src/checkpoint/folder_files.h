@@ -9,8 +9,8 @@
 
 namespace prunenet {
 
-/// Throws kBadOption when `out` (a resolved path) is the checkpoint itself, under any name, lies in its folder, or would
-/// replace a folder that holds it.
+/// Throws kBadOption when `out` (a resolved path) is the checkpoint itself, under any name, lies in its folder, or
+/// would replace a folder that holds it.
 void require_apart(const Checkpoint& checkpoint, const std::filesystem::path& out);
 
 uint64_t size_bytes(const Checkpoint::SideFiles& side);

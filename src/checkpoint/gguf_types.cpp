@@ -2,8 +2,8 @@
 #include "checkpoint/gguf_types.h"
 
 #include <algorithm>
-#include <map>
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
 

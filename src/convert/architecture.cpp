@@ -190,7 +190,7 @@ void require_graph_fits(const Graph& graph, const ModelDescription& model, const
 
 // Where llama.cpp computes something else than the model does, without refusing it.
 std::vector<std::string> warnings_of(const TransformerDescription& transformer, const Config& config,
-                                  const std::string& name) {
+                                     const std::string& name) {
   std::vector<std::string> warnings;
   int64_t window = 0;
   for (const BlockDescription& block : transformer.blocks) window = std::max(window, block.attention.window);
@@ -240,8 +240,8 @@ GgufArchitecture find_architecture(const ModelDescription& model, const Transfor
          model.family, known);
   }
   require_graph_fits(*graph, model, transformer, config);
-  GgufArchitecture architecture{std::string(graph->name), graph->adjacent_pairs,
-                                {}, warnings_of(transformer, config, std::string(graph->name))};
+  GgufArchitecture architecture{
+      std::string(graph->name), graph->adjacent_pairs, {}, warnings_of(transformer, config, std::string(graph->name))};
   const LayerDescription& first = model.layers.front();
   const bool heads_fit = graph->free_heads || first.heads * first.head_dim == model.hidden;
   if (layers_alike(model) && heads_fit) {

@@ -13,8 +13,8 @@
 namespace prunenet {
 
 struct GgufArchitecture {
-  std::string name;                // general.architecture
-  bool adjacent_pairs = false;     // rows of query and key are in the order of adjacent rotary pairs
+  std::string name;                   // general.architecture
+  bool adjacent_pairs = false;        // rows of query and key are in the order of adjacent rotary pairs
   std::vector<std::string> notes;     // what a person may like to know
   std::vector<std::string> warnings;  // where llama.cpp computes something else than the model does
 };

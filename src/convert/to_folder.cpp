@@ -143,7 +143,9 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
          "GGUF of architecture '{}' cannot become a Hugging Face folder; 'llama' can (LLaMA, Mistral and what is built "
          "like them){}",
          architecture.value_or(""),
-         architecture == "deci" ? "; layers of different sizes are what makes it 'deci': pruned with --pad it stays 'llama'" : "");
+         architecture == "deci"
+             ? "; layers of different sizes are what makes it 'deci': pruned with --pad it stays 'llama'"
+             : "");
   }
   const TransformerDescription transformer = describe_transformer(checkpoint, model);
   const int64_t turned = rotated(transformer);
@@ -172,8 +174,7 @@ FolderPlan plan_folder(const Checkpoint& checkpoint, const ModelDescription& mod
          "has a sliding window and biases of its attention, which no LLaMA or Mistral of transformers has");
   const auto quantised = std::count_if(checkpoint.tensors().begin(), checkpoint.tensors().end(),
                                        [](const auto& entry) { return dtype_is_quantised(entry.stored.spec.dtype); });
-  if (quantised > 0)
-    plan.warnings.push_back(quantised_before(quantised));
+  if (quantised > 0) plan.warnings.push_back(quantised_before(quantised));
   add_output_biases(model, type, plan);
   Json config = Json::parse(config_of(checkpoint));
   config.erase(kGgufArchitectureKey);

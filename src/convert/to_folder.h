@@ -17,7 +17,7 @@ struct FolderPlan {
   std::string config_text;
   std::vector<ConvertedTensor> tensors;
   std::map<std::string, std::string> files;  // name -> bytes, beside the weights
-  std::vector<std::string> warnings;  // what is missing or was lost
+  std::vector<std::string> warnings;         // what is missing or was lost
 };
 
 /// From a GGUF file (architecture llama; others: kUnsupported): tensors under transformers' names and in its order of

@@ -233,8 +233,7 @@ GgufPlan plan_from_gguf(const Checkpoint& checkpoint, const ModelDescription& mo
   }
   if (options.type) put_type(plan.metadata, plan.tensors);
   types.warn(plan.warnings);
-  if (coarser > 0)
-    plan.warnings.push_back(quantised_before(coarser));
+  if (coarser > 0) plan.warnings.push_back(quantised_before(coarser));
   return plan;
 }
 

@@ -39,8 +39,9 @@ std::vector<std::string> Retyped::notes(uint64_t source_bytes) const {
       note += fmt::format("{} new values, which are stored as {} instead of {}", one ? "has" : "have",
                           dtype_name(kind.to), dtype_name(kind.from));
     } else {
-      const std::string types = kind.from == kind.to ? fmt::format("anew as {}", dtype_name(kind.to))
-                                                     : fmt::format("from {} to {}", dtype_name(kind.from), dtype_name(kind.to));
+      const std::string types = kind.from == kind.to
+                                    ? fmt::format("anew as {}", dtype_name(kind.to))
+                                    : fmt::format("from {} to {}", dtype_name(kind.from), dtype_name(kind.to));
       note += fmt::format("{} requantised {}, because the kept {} do not fill blocks of {}", one ? "is" : "are", types,
                           kind.units, dtype_block_elements(kind.from));
     }
@@ -54,10 +55,10 @@ std::vector<std::string> Retyped::notes(uint64_t source_bytes) const {
     notes.push_back(std::move(note));
   }
   if (bytes_ > source_bytes && !kinds_.empty()) {
-    notes.push_back(
-        fmt::format("the tensors take {} together, more than the {} of the source: what is changed is not "
-                    "stored in fewer than 8 bits. Pruning the unquantised model and quantising the result gives a smaller file",
-                    size_text(static_cast<double>(bytes_)), size_text(static_cast<double>(source_bytes))));
+    notes.push_back(fmt::format(
+        "the tensors take {} together, more than the {} of the source: what is changed is not "
+        "stored in fewer than 8 bits. Pruning the unquantised model and quantising the result gives a smaller file",
+        size_text(static_cast<double>(bytes_)), size_text(static_cast<double>(source_bytes))));
   }
   return notes;
 }
