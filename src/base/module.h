@@ -15,7 +15,7 @@ namespace prunenet {
 /// Differs when version, borders or compiler differ: then a program and a module must not talk. A module exports it as
 /// `prunenet_module_tag`.
 inline const char* module_tag() {
-  return "prunenet " PRUNENET_VERSION " border 1, " __VERSION__;
+  return "prunenet " PRUNENET_VERSION " border 2, " __VERSION__;
 }
 
 /// Where a module of that file name is looked for, in order: the folder that the variable PRUNENET_MODULES names (then

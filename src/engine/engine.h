@@ -75,8 +75,8 @@ class Engine {
 
   // What shrinking asks of an engine (walk.h). One that cannot do it throws kUnsupported, as these do.
 
-  /// Begins a walk over these sequences. The engine must outlive it. Memory: about five numbers a token and hidden unit, and one layer's
-  /// activations.
+  /// Begins a walk over these sequences. The engine must outlive it. Memory: about five numbers a token and hidden
+  /// unit, and one layer's activations.
   virtual std::unique_ptr<LayerWalk> open_walk(std::span<const std::vector<TokenId>> sequences);
 
   /// How much the loss feels what each site adds to the residual stream. Memory: four times the residual stream of all
@@ -84,8 +84,8 @@ class Engine {
   /// through every layer.
   virtual void sensitivities(std::span<const std::vector<TokenId>> sequences, const SensitivityVisitor& visit);
 
-  /// A probe over these sequences, each of at least two ids. The engine must outlive it. Memory: the logits; the residual
-  /// stream before every layer, which waits on the disk when it is large.
+  /// A probe over these sequences, each of at least two ids. The engine must outlive it. Memory: the logits; the
+  /// residual stream before every layer, which waits on the disk when it is large.
   virtual std::unique_ptr<KlProbe> open_probe(std::span<const std::vector<TokenId>> sequences);
 };
 
@@ -94,11 +94,11 @@ enum class ComputeType { kF32, kBf16 };
 struct EngineOptions {
   ComputeType compute = ComputeType::kF32;  // of the matrix products; norms, softmax and losses are f32 always
   std::string device = "cpu";               // "cpu", "cuda" or "cuda:N"
-  bool stream = false;                      // keep one layer in memory at a time; so too where they would not fit
+  bool stream = false;                      // keep one layer in memory at a time; so too where streaming.h says so
   int threads = 0;                          // 0: all processors
   bool all_in_torch = false;  // on the CPU, too, moments and refits as on a GPU: for tests, slower, other last bits
-  void (*throw_if_cancelled)() = nullptr;   // asked between layers
-  std::filesystem::path scratch_folder;     // for what waits on the disk; empty: TMPDIR or /var/tmp
+  void (*throw_if_cancelled)() = nullptr;     // asked between layers and iterations
+  std::filesystem::path scratch_folder = {};  // for what waits on the disk; empty: TMPDIR or /var/tmp
 };
 
 }  // namespace prunenet

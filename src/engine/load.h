@@ -23,8 +23,8 @@ std::string runtime_about();
 std::unique_ptr<Engine> load_engine(const Checkpoint& checkpoint, const ModelDescription& model,
                                     const EngineOptions& options);
 
-/// The device of the options, ready to compute. Throws what require_runtime throws; kUnsupported for a device that is not
-/// there.
+/// The device of the options, ready to compute. Throws what require_runtime throws; kUnsupported for a device that is
+/// not there.
 std::unique_ptr<Accelerator> load_accelerator(const AcceleratorOptions& options);
 
 /// What the runtime module exports beside its tag.

@@ -61,6 +61,10 @@ struct NeuronRefit {
   double error_before = 0, error_after = 0;  // E[e^T M e] a token, with the start and with the result
   double plain_error_after = 0;              // E|e|^2 with the result
   int64_t steps = 0;                         // that brought something
+  // What was really done, for those who count work.
+  int64_t tokens = 0;          // of the text that there was room for
+  int64_t linearisations = 0;  // steps, and the last one where it brought nothing
+  int64_t iterations = 0;      // of conjugate gradients, of all of them together
 };
 
 /// One walk from the first layer to the last. At every layer: attention, then FFN; either may be left alone. Calls that

@@ -11,12 +11,17 @@ TokenId text_start(const ModelDescription& model) {
   if (model.bos) return *model.bos;
   if (!model.eos.empty()) return model.eos.front();
   fail(ErrorCode::kUnsupported, "config",
-       "neither config.json nor the metadata of a GGUF file states a BOS or EOS token (bos_token_id, eos_token_id): there is no token that this model's own text could begin with");
+       "neither config.json nor the metadata of a GGUF file states a BOS or EOS token (bos_token_id, eos_token_id): "
+       "there is no token that this model's own text could begin with");
 }
 
 int64_t generation_batch(const Engine& engine, int64_t tokens) {
+  return generation_batch(engine.cache_bytes_per_id(), tokens);
+}
+
+int64_t generation_batch(int64_t cache_bytes_per_id, int64_t tokens) {
   constexpr double kCacheBytes = 3.0 * (1 << 30);
-  const double bytes = static_cast<double>(engine.cache_bytes_per_id()) * static_cast<double>(tokens);
+  const double bytes = static_cast<double>(cache_bytes_per_id) * static_cast<double>(tokens);
   return static_cast<int64_t>(std::clamp(kCacheBytes / std::max(bytes, 1.0), 1.0, 1024.0));
 }
 

@@ -1,5 +1,5 @@
-// The model's own text: sequences that it samples from the beginning-of-sequence token, at temperature 1 unless said. What a model
-// says by itself is the only sample of its data that comes with it.
+// The model's own text: sequences that it samples from the beginning-of-sequence token, at temperature 1 unless said.
+// What a model says by itself is the only sample of its data that comes with it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace prunenet {
 
 struct OwnTextOptions {
   int64_t sequences = 64;
-  int64_t tokens = 256;  // ids a sequence, its first included; at least 2
+  int64_t tokens = 256;    // ids a sequence, its first included; at least 2
   double temperature = 1;  // above 0
   uint64_t seed = 42;
   int64_t first_sequence = 0;  // number of the first sequence: a part of its draws' address
@@ -36,5 +36,7 @@ std::vector<std::vector<TokenId>> sample_own_text(Engine& engine, const ModelDes
 /// How many sequences of `tokens` ids to compute together, so that what their session keeps stays within 3 GiB. Depends
 /// on the model alone: the same on every machine.
 int64_t generation_batch(const Engine& engine, int64_t tokens);
+/// The same from what a session keeps of each id, for those who plan a run without an engine.
+int64_t generation_batch(int64_t cache_bytes_per_id, int64_t tokens);
 
 }  // namespace prunenet

@@ -232,6 +232,7 @@ TEST(OwnText, BatchBoundsTheCache) {
   // LLaMA-2-7B in f32: 2 * 32 * 4096 numbers of 4 bytes an id, 1 MiB; 256 of them 256 MiB; 12 sequences in 3 GiB.
   const MarkovEngine engine(random_table(12), 1 << 20);
   EXPECT_EQ(generation_batch(engine, 256), 12);
+  EXPECT_EQ(generation_batch(engine.cache_bytes_per_id(), 256), 12);
   EXPECT_EQ(generation_batch(engine, 1'000'000), 1);
   EXPECT_EQ(generation_batch(MarkovEngine(random_table(12), 0), 256), 1024);
 }
