@@ -32,18 +32,25 @@ std::span<const std::byte> bytes_of(const T& values) {
 }  // namespace
 
 std::optional<TrainingProgress> TrainingState::load(int64_t episodes) {
+  std::optional<TrainingProgress> progress = read(episodes);
+  // A new training puts its parts under the same names, one after the other: a record that found a part missing would find
+  // all of them again before the new one stands, some of this training and some of the other.
+  if (!progress) store_.remove(kRecord);
+  return progress;
+}
+
+std::optional<TrainingProgress> TrainingState::read(int64_t episodes) {
   const auto bytes = store_.find(kRecord);
   RecordHead head;
   if (!bytes || bytes->size() < sizeof head) return std::nullopt;
   std::memcpy(&head, bytes->data(), sizeof head);
+  const auto is_set = [](int64_t set) { return set == 0 || set == 1; };
   if (head.format != kFormat || head.episodes < 1 || head.episodes > episodes || head.best_episode < 0 ||
-      head.best_episode >= head.episodes ||
+      head.best_episode >= head.episodes || !is_set(head.state_set) || !is_set(head.best_set) ||
       bytes->size() != sizeof head + static_cast<size_t>(head.episodes) * sizeof(EpisodeResult)) {
     return std::nullopt;
   }
-  for (const char* part : {"p", "b", "q", "shape"}) {
-    if (!store_.find(best_name(head.best_set, part))) return std::nullopt;
-  }
+  if (!has_best(head.best_set)) return std::nullopt;
   if (head.episodes < episodes &&
       !backend_.restore([&](const std::string& part) {
         parts_.insert(part);
@@ -60,6 +67,18 @@ std::optional<TrainingProgress> TrainingState::load(int64_t episodes) {
   state_set_ = head.state_set;
   best_set_ = head.best_set;
   return progress;
+}
+
+bool TrainingState::has_best(int64_t set) const {
+  const PolicyNetwork<float> own = backend_.network();
+  const int64_t shape[] = {own.hidden_units(), own.width()};
+  const auto stored = store_.find(best_name(set, "shape"));
+  if (!stored || stored->size() != sizeof shape || std::memcmp(stored->data(), shape, sizeof shape) != 0) return false;
+  const auto fits = [&](const char* name, const auto& values) {
+    const auto part = store_.find(best_name(set, name));
+    return part && part->size() == bytes_of(values).size();
+  };
+  return fits("p", own.p) && fits("b", own.b) && fits("q", own.q);
 }
 
 void TrainingState::save(const TrainingProgress& progress, bool last) {

@@ -25,7 +25,7 @@ class TrainingState {
   TrainingState(ResultStore& store, PolicyBackend& backend) : store_(store), backend_(backend) {}
 
   /// Puts the backend where the stored training was, and gives the loop's own part; nothing, and the backend is as it was,
-  /// where there is none that fits it and so many `episodes`.
+  /// where there is none that is whole and fits it and so many `episodes`: then its record is forgotten.
   std::optional<TrainingProgress> load(int64_t episodes);
   /// After an episode: the best policy where it changed, the backend's state unless `last`, then the record.
   void save(const TrainingProgress& progress, bool last);
@@ -33,6 +33,9 @@ class TrainingState {
   PolicyNetwork<float> best() const;
 
  private:
+  std::optional<TrainingProgress> read(int64_t episodes);
+  bool has_best(int64_t set) const;  // whole, and of the backend's shape
+
   ResultStore& store_;
   PolicyBackend& backend_;
   int64_t state_set_ = 0, best_set_ = 0;  // those that count
