@@ -18,6 +18,19 @@
 #include "selection/scorer.h"
 
 namespace prunenet::cli {
+namespace {
+
+// Throws kBadOption where --spectrum estimate was asked for together with what has no estimate.
+void require_estimate_possible(const std::string& device, const std::string& route) {
+  if (device != "cpu") {
+    fail(ErrorCode::kBadOption, "--spectrum", "estimate goes with --device cpu alone, not {}, where spectra are exact: leave it out or say exact", device);
+  }
+  if (route == "direct") {
+    fail(ErrorCode::kBadOption, "--spectrum", "estimate looks at Gram matrices: it does not go with --route direct");
+  }
+}
+
+}  // namespace
 
 void add_training_options(CLI::App& verb, TrainingOptions& options) {
   verb.add_option("--episodes", options.episodes, "Episodes of policy training")->capture_default_str()->check(CLI::Range(1, 1'000'000));
@@ -50,8 +63,7 @@ SpectrumMethod spectrum_method(const TrainingOptions& options, const ModelDescri
   constexpr int64_t kExactUpTo = 2048;
   const bool on_device = options.device != "cpu", direct = options.route == "direct";
   if (options.spectrum == "estimate") {
-    if (on_device) fail(ErrorCode::kBadOption, "--spectrum", "is exact on a device: estimate does not go with --device {}", options.device);
-    if (direct) fail(ErrorCode::kBadOption, "--spectrum", "estimate looks at Gram matrices: it does not go with --route direct");
+    require_estimate_possible(options.device, options.route);
     return SpectrumMethod::kEstimate;
   }
   const bool exact = options.spectrum == "exact" || on_device || direct || model.hidden <= kExactUpTo;
@@ -142,6 +154,10 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
     if (!reports) refuse_said(verb, {"--precision", "--route", "--no-cache"}, "does nothing here: no spectrum is computed without --method prunenet or --report");
   }
   if (!by_policy || !options.policy.empty()) refuse_said(verb, {"--episodes", "--lr", "--kl", "--spectrum"}, "does nothing here: no policy is trained");
+  const auto said = [&](const char* name, const std::string& otherwise) {
+    return was_said(verb, name) ? verb.get_option_no_throw(name)->as<std::string>() : otherwise;
+  };
+  if (said("--spectrum", "auto") == "estimate") require_estimate_possible(said("--device", "cpu"), said("--route", "gram"));
 }
 
 std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open) {

@@ -1,6 +1,7 @@
 // prunenet spectrum: singular values of every layer's gate (or fc1), and how far two models' are apart.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/cancel.h"
@@ -47,37 +48,47 @@ class Layers {
   Row compute(int64_t layer, Progress& progress) {
     first_.load_into(layer, w_);
     Row row;
-    row.first = values_of(layer, progress);
+    Spectrum whole = spectrum_of(layer, progress);
+    std::optional<ProbedSpectrum> probes;
+    if (second_ && can_estimate(layer) && whole.converged) probes = probed();
+    row.first = std::move(whole.singular_values);
     if (!second_) return row;
-    // An estimate holds one Gram matrix of columns against another: the same columns, more rows, and enough of both.
-    const auto fits = [](int64_t rows, int64_t cols) { return cols >= kEstimateFromOrder && rows > cols; };
-    const bool estimates = estimate_ && second_->cols() == first_.cols() && fits(first_.rows(layer), first_.cols()) &&
-                           fits(second_->rows(layer), second_->cols());
-    ProbedSpectrum first;
-    if (estimates) first = probed();
     second_->load_into(layer, w_);
-    if (estimates) {
-      row.distance = estimated_distance(row.first, first, probed());
-    } else {
-      row.second = values_of(layer, progress);
-      row.distance = {ks_statistic(row.first, row.second), 0, true};
+    if (const auto others = probes ? probed() : std::nullopt) {
+      row.distance = estimated_distance(row.first, *probes, *others);
+      if (row.distance->converged) return row;
     }
+    if (can_estimate(layer)) {
+      progress.warn(fmt::format("the KS of layer {} is exact: it could not be estimated, for its weights are too large or too small to be "
+                                "squared as they are, or a computation did not converge", layer));
+    }
+    row.second = spectrum_of(layer, progress).singular_values;
+    row.distance = {ks_statistic(row.first, row.second), 0, true};
     return row;
   }
 
  private:
-  ProbedSpectrum probed() const {
+  // By the sizes. An estimate holds one Gram matrix of columns against another: the same columns, more rows, and enough of
+  // both.
+  bool can_estimate(int64_t layer) const {
+    const auto fits = [](int64_t rows, int64_t cols) { return cols >= kEstimateFromOrder && rows > cols; };
+    return estimate_ && second_->cols() == first_.cols() && fits(first_.rows(layer), first_.cols()) &&
+           fits(second_->rows(layer), second_->cols());
+  }
+  // Nothing where squares leave the range of Real.
+  std::optional<ProbedSpectrum> probed() const {
+    if (scale_for_squares(w_) != 1) return std::nullopt;
     std::vector<int64_t> rows(static_cast<size_t>(w_.rows()));
     std::iota(rows.begin(), rows.end(), 0);
     return probe_of<Real>(block_of(w_), rows);
   }
-  std::vector<double> values_of(int64_t layer, Progress& progress) {
+  Spectrum spectrum_of(int64_t layer, Progress& progress) {
     const std::string key = cache_.key(w_, route_ == SpectrumRoute::kDirect ? "direct" : "gram");
-    if (auto cached = cache_.find(key)) return std::move(cached->singular_values);
+    if (auto cached = cache_.find(key, std::min(w_.rows(), w_.cols()))) return std::move(*cached);
     Spectrum spectrum = singular_values(w_, route_);
     if (!spectrum.converged) progress.warn(fmt::format("an eigenvalue computation did not converge; the spectrum of layer {} is not exact", layer));
     cache_.put(key, spectrum);
-    return std::move(spectrum.singular_values);
+    return spectrum;
   }
 
   SpectrumRoute route_;
@@ -129,6 +140,21 @@ void print_table(const OpenModel& first, const std::optional<OpenModel>& second,
   }
 }
 
+// Whose KS is estimated, and how well, as the report says it.
+void note_estimates(const std::vector<Row>& rows, Report& report) {
+  size_t estimated = 0, worst = 0;
+  for (size_t l = 0; l < rows.size(); ++l) {
+    if (!rows[l].second.empty()) continue;
+    ++estimated;
+    if (rows[l].distance->error > rows[worst].distance->error) worst = l;
+  }
+  report.options.emplace_back("KS", estimated == 0 ? "exact" : estimated == rows.size() ? "estimated" : "estimated where possible");
+  if (estimated == 0) return;
+  report.notes.push_back(fmt::format("The KS of {} of {} layers is estimated from Lanczos quadrature, without the singular values of {}. Its "
+                                     "error, itself an estimate, is at most {:.5f} (layer {}).",
+                                     estimated, rows.size(), report.after_label, rows[worst].distance->error, worst));
+}
+
 Report make_report(const SpectrumOptions& options, const OpenModel& first, const std::optional<OpenModel>& second,
                    const std::vector<Row>& rows) {
   Report report;
@@ -139,7 +165,10 @@ Report make_report(const SpectrumOptions& options, const OpenModel& first, const
   report.after_label = second ? second->name() : "";
   report.version = PRUNENET_VERSION;
   report.options = {{"precision", uses_f64(options.precision, first.model) ? "f64" : "f32"}, {"route", options.precision.route}};
-  if (second) report.totals = report_totals({first.size(), second->size()});
+  if (second) {
+    report.totals = report_totals({first.size(), second->size()});
+    note_estimates(rows, report);
+  }
   for (size_t l = 0; l < rows.size(); ++l) {
     LayerReport layer;
     layer.index = static_cast<int64_t>(l);
@@ -206,7 +235,7 @@ void add_spectrum(CLI::App& program, Action& action) {
       ->check(CLI::IsMember({"gram", "direct"}));
   verb->add_flag("--estimate", options->estimate,
                  "KS to OTHER from Lanczos quadrature, without OTHER's singular values: within a few percent (the error is "
-                 "stated) and several times faster. Layers of fewer than 1024 columns stay exact");
+                 "stated) and several times faster. Layers of fewer than 1024 columns, or of no more rows than columns, stay exact");
   add_cache_option(*verb, options->precision.no_cache);
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet spectrum ./Llama-2-7b-hf ./Llama-2-7b-pruned --report spectra.html");

@@ -34,4 +34,13 @@ BlasInfo blas_info() {
   return named("reference BLAS", false);
 }
 
+std::string arithmetic_name() {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)  // as in clones.h
+  const char* clones = __builtin_cpu_supports("avx512f") ? "avx512f" : __builtin_cpu_supports("avx2") ? "avx2" : "default";
+#else
+  const char* clones = "default";
+#endif
+  return blas_info().name + ", kernels for " + clones;
+}
+
 }  // namespace prunenet

@@ -12,4 +12,8 @@ struct BlasInfo {
 
 BlasInfo blas_info();
 
+/// What decides the bits of a result beside its input: the BLAS (which names the processor it was made for or chose its
+/// kernels by) and the instruction set that this room's own kernels take here. Another name, perhaps other bits.
+std::string arithmetic_name();
+
 }  // namespace prunenet

@@ -1,4 +1,5 @@
-// A kernel that is compiled for several instruction sets; the loader takes the best one the processor has.
+// A kernel that is compiled for several instruction sets; the loader takes the best one the processor has. blas_info.cpp
+// names it.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)

@@ -76,27 +76,49 @@ void add_gram_product_thin(Block<const Real> a, std::span<const int64_t> rows, R
 }
 
 template <typename Real>
-Vector<double> thin_inner_products(const Matrix<Real>& x, const Matrix<Real>& y) {
-  PRUNENET_CHECK(x.cols() == kThinVectors && y.cols() == kThinVectors && x.rows() == y.rows());
-  Vector<double> sums = Vector<double>::Zero(kThinVectors);
-  for (int64_t first = 0; first < x.rows(); first += kSumRows) {
-    const int64_t last = std::min(first + kSumRows, x.rows());
-    Real part[kThinVectors] = {};
-    for (int64_t i = first; i < last; ++i) {
-      const Real* xi = x.data() + i * kThinVectors;
-      const Real* yi = y.data() + i * kThinVectors;
-      for (int64_t v = 0; v < kThinVectors; ++v) part[v] += xi[v] * yi[v];
+Matrix<double> thin_inner_products(std::span<const Matrix<Real>> xs, const Matrix<Real>& y) {
+  const auto count = static_cast<int64_t>(xs.size());
+  const int64_t n = y.rows(), panels = panels_of(n, kSumRows);
+  PRUNENET_CHECK(y.cols() == kThinVectors);
+  for (const auto& x : xs) PRUNENET_CHECK(x.rows() == n && x.cols() == kThinVectors);
+  std::vector<Matrix<Real>> parts(static_cast<size_t>(panels));
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n * kThinVectors * count > kParallelFrom)
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t first = p * kSumRows, rows = std::min(kSumRows, n - first);
+    auto& part = parts[static_cast<size_t>(p)];
+    part.resize(count, kThinVectors);
+    for (int64_t k = 0; k < count; ++k) {
+      kernel::inner_products_thin(xs[static_cast<size_t>(k)].data() + first * kThinVectors, y.data() + first * kThinVectors,
+                                  rows, part.data() + k * kThinVectors);
     }
-    for (int64_t v = 0; v < kThinVectors; ++v) sums[v] += static_cast<double>(part[v]);
   }
+  Matrix<double> sums = Matrix<double>::Zero(count, kThinVectors);
+  for (const auto& part : parts) sums += part.template cast<double>();
   return sums;
+}
+
+template <typename Real>
+void subtract_thin(std::span<const Matrix<Real>> xs, const Matrix<Real>& factors, Matrix<Real>& y) {
+  const auto count = static_cast<int64_t>(xs.size());
+  const int64_t n = y.rows(), panels = panels_of(n, kSumRows);
+  PRUNENET_CHECK(y.cols() == kThinVectors && factors.rows() == count && factors.cols() == kThinVectors);
+  for (const auto& x : xs) PRUNENET_CHECK(x.rows() == n && x.cols() == kThinVectors);
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (n * kThinVectors * count > kParallelFrom)
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t first = p * kSumRows, rows = std::min(kSumRows, n - first);
+    for (int64_t k = 0; k < count; ++k) {
+      kernel::subtract_thin(xs[static_cast<size_t>(k)].data() + first * kThinVectors, factors.data() + k * kThinVectors, rows,
+                            y.data() + first * kThinVectors);
+    }
+  }
 }
 
 #define PRUNENET_INSTANTIATE(Real)                                                                                       \
   template void multiply_symmetric_thin<Real>(Block<const Real>, const Matrix<Real>&, Matrix<Real>&);                    \
   template void add_gram_product_thin<Real>(Block<const Real>, std::span<const int64_t>, Real, const Matrix<Real>&,      \
                                             Matrix<Real>&);                                                              \
-  template Vector<double> thin_inner_products<Real>(const Matrix<Real>&, const Matrix<Real>&);
+  template Matrix<double> thin_inner_products<Real>(std::span<const Matrix<Real>>, const Matrix<Real>&);                 \
+  template void subtract_thin<Real>(std::span<const Matrix<Real>>, const Matrix<Real>&, Matrix<Real>&);
 PRUNENET_INSTANTIATE(float)
 PRUNENET_INSTANTIATE(double)
 #undef PRUNENET_INSTANTIATE

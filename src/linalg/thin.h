@@ -21,8 +21,12 @@ template <typename Real>
 void add_gram_product_thin(Block<const Real> a, std::span<const int64_t> rows, Real alpha, const Matrix<Real>& x,
                            Matrix<Real>& y);
 
-/// Column sums of x .* y, both [n, 16]: 16 inner products in f64. Fixed row panels.
+/// Column sums of xs[k] .* y, all of them [n, 16]: [xs.size(), 16], sixteen inner products a row, in f64. Fixed row panels.
 template <typename Real>
-Vector<double> thin_inner_products(const Matrix<Real>& x, const Matrix<Real>& y);
+Matrix<double> thin_inner_products(std::span<const Matrix<Real>> xs, const Matrix<Real>& y);
+
+/// y -= the sum of xs[k], column v of it times factors(k, v). All of them [n, 16], factors [xs.size(), 16].
+template <typename Real>
+void subtract_thin(std::span<const Matrix<Real>> xs, const Matrix<Real>& factors, Matrix<Real>& y);
 
 }  // namespace prunenet

@@ -102,6 +102,22 @@ inline __attribute__((always_inline)) void gram_rows_of(const Real* const* rows,
   for (; i < count; ++i) gram_group<Real, 1>(rows + i, n, alpha, x, z);
 }
 
+template <typename Real>
+inline __attribute__((always_inline)) void inner_products_of(const Real* x, const Real* y, int64_t count, Real* sums) {
+  Real sum[kVectors] = {};
+  for (int64_t i = 0; i < count * kVectors; i += kVectors) {
+    for (int64_t v = 0; v < kVectors; ++v) sum[v] += x[i + v] * y[i + v];
+  }
+  std::copy(sum, sum + kVectors, sums);
+}
+
+template <typename Real>
+inline __attribute__((always_inline)) void subtract_of(const Real* x, const Real* factors, int64_t count, Real* y) {
+  for (int64_t i = 0; i < count * kVectors; i += kVectors) {
+    for (int64_t v = 0; v < kVectors; ++v) y[i + v] -= x[i + v] * factors[v];
+  }
+}
+
 }  // namespace
 
 PRUNENET_CLONES void symmetric_rows_thin(const float* a, int64_t lda, int64_t n, int64_t first, int64_t last, const float* x,
@@ -119,5 +135,11 @@ PRUNENET_CLONES void gram_rows_thin(const double* const* rows, int64_t count, in
                                     double* z) {
   gram_rows_of(rows, count, n, alpha, x, z);
 }
+
+// No clones: beside the products with a matrix these take little.
+void inner_products_thin(const float* x, const float* y, int64_t count, float* sums) { inner_products_of(x, y, count, sums); }
+void inner_products_thin(const double* x, const double* y, int64_t count, double* sums) { inner_products_of(x, y, count, sums); }
+void subtract_thin(const float* x, const float* factors, int64_t count, float* y) { subtract_of(x, factors, count, y); }
+void subtract_thin(const double* x, const double* factors, int64_t count, double* y) { subtract_of(x, factors, count, y); }
 
 }  // namespace prunenet::kernel

@@ -14,4 +14,12 @@ void symmetric_rows_thin(const double* a, int64_t lda, int64_t n, int64_t first,
 void gram_rows_thin(const float* const* rows, int64_t count, int64_t n, float alpha, const float* x, float* z);
 void gram_rows_thin(const double* const* rows, int64_t count, int64_t n, double alpha, const double* x, double* z);
 
+/// sums [16] = the column sums of x .* y, both `count` thin rows.
+void inner_products_thin(const float* x, const float* y, int64_t count, float* sums);
+void inner_products_thin(const double* x, const double* y, int64_t count, double* sums);
+
+/// y -= x, column v of it times factors[v]; both `count` thin rows.
+void subtract_thin(const float* x, const float* factors, int64_t count, float* y);
+void subtract_thin(const double* x, const double* factors, int64_t count, double* y);
+
 }  // namespace prunenet::kernel

@@ -4,23 +4,10 @@
 #include <algorithm>
 
 #include "linalg/parallel.h"
+#include "spectrum/removed_rows.h"
 
 namespace prunenet {
 namespace {
-
-// Rows of 0..count-1 that are not in the ascending list.
-std::vector<int64_t> complement(std::span<const int64_t> kept, int64_t count) {
-  std::vector<int64_t> removed;
-  size_t next = 0;
-  for (int64_t row = 0; row < count; ++row) {
-    if (next < kept.size() && kept[next] == row) {
-      ++next;
-    } else {
-      removed.push_back(row);
-    }
-  }
-  return removed;
-}
 
 template <typename Real>
 std::vector<double> squared_norms(const Matrix<Real>& w) {
@@ -68,7 +55,7 @@ typename SpectrumBase<Real>::Layer& SpectrumBase<Real>::known(int64_t layer, con
   if (found != layers_.end()) return found->second;
   const auto key = cache_.key(w, route_ == SpectrumRoute::kDirect ? "direct" : "gram");
   Layer known;
-  if (auto cached = cache_.find(key)) {
+  if (auto cached = cache_.find(key, std::min(w.rows(), w.cols()))) {
     known.spectrum = std::move(*cached);
   } else {
     known.spectrum = rows_of(layer, w).all();
@@ -96,24 +83,22 @@ bool SpectrumBase<Real>::can_estimate(const Matrix<Real>& w, std::span<const int
 template <typename Real>
 SpectrumDistance SpectrumBase<Real>::distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows) {
   Layer& base = known(layer, w);
-  if (can_estimate(w, rows)) {
+  if (base.spectrum.converged && can_estimate(w, rows)) {
     const Matrix<Real>& gram = gram_of(layer, w);
     if (scales_.at(layer) == 1) {
       if (!base.probes) {
         base.probes = probe_without<Real>(block_of(gram), block_of(w), {});
         base.row_weights = squared_norms(w);
       }
-      const std::vector<int64_t> removed = complement(rows, w.rows());
+      const std::vector<int64_t> removed = removed_rows(rows, w.rows());
       double all_weight = 0, removed_weight = 0;
       for (double weight : base.row_weights) all_weight += weight;
       for (int64_t row : removed) removed_weight += base.row_weights[static_cast<size_t>(row)];
-      // The removed rows' rounding errors stay behind: where they hold most of the weight, the kept ones go by themselves.
-      const ProbedSpectrum some = removed_weight <= 0.75 * all_weight
+      const ProbedSpectrum some = may_downdate(removed_weight, all_weight)
                                       ? probe_without<Real>(block_of(gram), block_of(w), removed)
                                       : probe_of<Real>(block_of(w), rows);
-      SpectrumDistance distance = estimated_distance(base.spectrum.singular_values, *base.probes, some);
-      distance.converged = distance.converged && base.spectrum.converged;
-      return distance;
+      const SpectrumDistance distance = estimated_distance(base.spectrum.singular_values, *base.probes, some);
+      if (distance.converged) return distance;
     }
   }
   const Spectrum some = kept(layer, w, rows);

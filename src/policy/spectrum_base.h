@@ -31,7 +31,8 @@ class SpectrumBase {
   /// Singular values of the kept rows.
   Spectrum kept(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
   /// How far the kept rows' spectrum is from the whole layer's. By kEstimate where that is less work than the exact one
-  /// and defined: more rows kept than columns, at least kEstimateFromOrder columns, squares within the range.
+  /// and defined: more rows kept than columns, at least kEstimateFromOrder columns, squares within the range; and where
+  /// eigenvalues and quadratures settled.
   SpectrumDistance distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
 
  private:

@@ -8,21 +8,10 @@
 #include "base/error.h"
 #include "linalg/eigenvalues.h"
 #include "linalg/gram.h"
+#include "spectrum/removed_rows.h"
 
 namespace prunenet {
 namespace {
-
-// Weights whose squares are far from the ends of the range need no scaling; others get a power of two, which is exact.
-template <typename Real>
-Real safe_scale(const Matrix<Real>& w) {
-  PRUNENET_CHECK(w.allFinite());
-  const Real largest = w.cwiseAbs().maxCoeff();
-  if (largest == 0 || (largest > Real(1e-6) && largest < Real(1e6))) return 1;
-  int exponent = 0;
-  std::frexp(largest, &exponent);
-  constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;  // the scale and its reciprocal are normal numbers
-  return std::ldexp(Real{1}, std::clamp(-exponent, -kMost, kMost));
-}
 
 // Eigenvalues of a Gram matrix as singular values: rounding may leave the smallest a little below zero.
 template <typename Real>
@@ -42,20 +31,6 @@ Spectrum direct(Matrix<Real> w) {
   return {std::move(values.values), values.converged};
 }
 
-// Rows of 0..count-1 that are not in the ascending list.
-std::vector<int64_t> complement(std::span<const int64_t> kept, int64_t count) {
-  std::vector<int64_t> removed;
-  size_t next = 0;
-  for (int64_t row = 0; row < count; ++row) {
-    if (next < kept.size() && kept[next] == row) {
-      ++next;
-    } else {
-      removed.push_back(row);
-    }
-  }
-  return removed;
-}
-
 template <typename Real>
 Matrix<Real> scaled_rows(const Matrix<Real>& w, std::span<const int64_t> rows, Real scale) {
   Matrix<Real> gathered = gather_rows(w, rows);
@@ -65,18 +40,30 @@ Matrix<Real> scaled_rows(const Matrix<Real>& w, std::span<const int64_t> rows, R
 
 }  // namespace
 
+// Weights whose squares are far from the ends of the range need no scaling; others get a power of two, which is exact.
+template <typename Real>
+Real scale_for_squares(const Matrix<Real>& w) {
+  PRUNENET_CHECK(w.allFinite());
+  const Real largest = w.cwiseAbs().maxCoeff();
+  if (largest == 0 || (largest > Real(1e-6) && largest < Real(1e6))) return 1;
+  int exponent = 0;
+  std::frexp(largest, &exponent);
+  constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;  // the scale and its reciprocal are normal numbers
+  return std::ldexp(Real{1}, std::clamp(-exponent, -kMost, kMost));
+}
+
 template <typename Real>
 RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, SpectrumRoute route) : w_(w), route_(route) {
   PRUNENET_CHECK(w.rows() > 0 && w.cols() > 0);
   if (route_ == SpectrumRoute::kDirect) return;
-  scale_ = safe_scale(w);
+  scale_ = scale_for_squares(w);
   const auto form = [&](const Matrix<Real>& m) { return m.rows() > m.cols() ? gram_of_columns(m) : gram_of_rows(m); };
   gram_ = scale_ == 1 ? form(w) : form(Matrix<Real>(w * scale_));
 }
 
 template <typename Real>
 RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram)
-    : RowSpectrum(w, std::move(gram), safe_scale(w)) {}
+    : RowSpectrum(w, std::move(gram), scale_for_squares(w)) {}
 
 template <typename Real>
 RowSpectrum<Real>::RowSpectrum(const Matrix<Real>& w, Matrix<Real> gram, Real scale)
@@ -108,10 +95,9 @@ Spectrum RowSpectrum<Real>::kept(std::span<const int64_t> kept) const {
     gram = gram_of_rows(scaled_rows(w_, kept, scale_));
   } else {
     if (2 * count > rows) {
-      // What went leaves its rounding errors behind: where it held most of the weight, what is left is formed anew.
-      const Matrix<Real> removed = scaled_rows(w_, complement(kept, rows), scale_);
+      const Matrix<Real> removed = scaled_rows(w_, removed_rows(kept, rows), scale_);
       const double all_weight = gram_.diagonal().template cast<double>().sum();
-      if (removed.template cast<double>().squaredNorm() <= 0.75 * all_weight) {
+      if (may_downdate(removed.template cast<double>().squaredNorm(), all_weight)) {
         gram = gram_;
         downdate_gram(removed, gram);
       }
@@ -126,6 +112,8 @@ Spectrum singular_values(const Matrix<Real>& w, SpectrumRoute route) {
   return RowSpectrum<Real>(w, route).all();
 }
 
+template float scale_for_squares<float>(const Matrix<float>&);
+template double scale_for_squares<double>(const Matrix<double>&);
 template class RowSpectrum<float>;
 template class RowSpectrum<double>;
 template Spectrum singular_values<float>(const Matrix<float>&, SpectrumRoute);

@@ -21,6 +21,11 @@ struct Spectrum {
   bool converged = true;
 };
 
+/// The power of two that w (not empty, finite) is multiplied with before its squares are formed: 1 unless they would leave
+/// the range.
+template <typename Real>
+Real scale_for_squares(const Matrix<Real>& w);
+
 /// All singular values of w [F, D] (F, D >= 1, finite). Scaled by a power of two first, so that no square overflows.
 /// The same bits for any number of threads.
 template <typename Real>
@@ -44,7 +49,7 @@ class RowSpectrum {
 
   /// The stored Gram matrix (upper triangle): of columns [D, D] when F > D, else of rows [F, F]. Empty for kDirect.
   const Matrix<Real>& gram() const { return gram_; }
-  /// The power of two that w is multiplied with before its squares are formed: 1 unless they would leave the range.
+  /// scale_for_squares(w).
   Real scale() const { return scale_; }
 
  private:

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/version.h"
+#include "linalg/blas_info.h"
 
 namespace prunenet {
 namespace {
@@ -28,20 +31,35 @@ std::string hash_of(std::string_view text) {
   return hash.hex_digest();
 }
 
+// As path_of() names files.
+bool is_spectrum(std::string_view name) {
+  return name.size() == kHashDigits + kExtension.size() && name.ends_with(kExtension) &&
+         name.substr(0, kHashDigits).find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// What write_file_atomically() leaves of a spectrum when it is killed.
+bool is_leftover(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  if (name.empty()) return false;
+  const std::string spectrum = name.substr(1, kHashDigits + kExtension.size());
+  return is_spectrum(spectrum) && partial_path(path.parent_path() / spectrum) == path;
+}
+
 }  // namespace
 
 template <typename Real>
 std::string SpectrumCache::key(const Matrix<Real>& w, std::string_view route) const {
   if (folder_.empty() || w.cols() < kFromColumns) return {};
   Sha256 hash;
-  hash.update(bytes_of(fmt::format("{}f{} {} x {} {}\n", kFormat, 8 * sizeof(Real), w.rows(), w.cols(), route)));
+  hash.update(bytes_of(fmt::format("{}f{} {} x {} {}\nprunenet {}\n{}\n", kFormat, 8 * sizeof(Real), w.rows(), w.cols(), route,
+                                   PRUNENET_VERSION, arithmetic_name())));
   hash.update(std::as_bytes(std::span(w.data(), static_cast<size_t>(w.size()))));
   return hash.hex_digest();
 }
 
 std::filesystem::path SpectrumCache::path_of(const std::string& key) const { return folder_ / (key + std::string(kExtension)); }
 
-std::optional<Spectrum> SpectrumCache::find(const std::string& key) const {
+std::optional<Spectrum> SpectrumCache::find(const std::string& key, int64_t count) const {
   if (key.empty()) return std::nullopt;
   std::string text;
   try {
@@ -50,14 +68,17 @@ std::optional<Spectrum> SpectrumCache::find(const std::string& key) const {
     return std::nullopt;
   }
   const size_t start = kFormat.size() + kHashDigits;
-  if (text.size() <= start || (text.size() - start) % sizeof(double) != 0 || !text.starts_with(kFormat)) return std::nullopt;
+  if (text.size() != start + static_cast<size_t>(count) * sizeof(double) || !text.starts_with(kFormat)) return std::nullopt;
   const std::string_view numbers = std::string_view(text).substr(start);
   if (text.compare(kFormat.size(), kHashDigits, hash_of(key + std::string(numbers))) != 0) return std::nullopt;
   Spectrum spectrum;
   spectrum.singular_values.resize(numbers.size() / sizeof(double));
   std::memcpy(spectrum.singular_values.data(), numbers.data(), numbers.size());
   const auto& values = spectrum.singular_values;
-  if (!std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value) && value >= 0; })) return std::nullopt;
+  if (!std::all_of(values.begin(), values.end(), [](double value) { return std::isfinite(value) && value >= 0; }) ||
+      !std::is_sorted(values.rbegin(), values.rend())) {
+    return std::nullopt;
+  }
   return spectrum;
 }
 
@@ -82,7 +103,14 @@ void SpectrumCache::make_room() const {
   std::vector<File> files;
   uint64_t total = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-    if (!entry.is_regular_file() || entry.path().extension() != kExtension) continue;
+    if (!entry.is_regular_file()) continue;
+    if (is_leftover(entry.path())) {  // of a writer that still lives it is a moment old
+      if (entry.last_write_time() < std::filesystem::file_time_type::clock::now() - std::chrono::hours(1)) {
+        std::filesystem::remove(entry.path());
+      }
+      continue;
+    }
+    if (!is_spectrum(entry.path().filename().string())) continue;
     files.push_back({entry.last_write_time(), entry.path(), entry.file_size()});
     total += files.back().bytes;
   }

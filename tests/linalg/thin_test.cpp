@@ -45,9 +45,28 @@ TYPED_TEST(ThinTest, GramProductTakesTheRowsItIsGiven) {
 }
 
 TYPED_TEST(ThinTest, InnerProductsAreThoseOfTheColumns) {
-  const auto x = integer_matrix<TypeParam>(1100, kThinVectors, 5), y = integer_matrix<TypeParam>(1100, kThinVectors, 6);
-  const Vector<double> found = thin_inner_products(x, y);
-  for (int64_t v = 0; v < kThinVectors; ++v) EXPECT_EQ(found[v], static_cast<double>(x.col(v).dot(y.col(v))));
+  const std::vector<Matrix<TypeParam>> xs{integer_matrix<TypeParam>(1100, kThinVectors, 5),
+                                          integer_matrix<TypeParam>(1100, kThinVectors, 6)};
+  const auto y = integer_matrix<TypeParam>(1100, kThinVectors, 7);
+  const Matrix<double> found = thin_inner_products<TypeParam>(xs, y);
+  ASSERT_EQ(found.rows(), 2);
+  for (int64_t k = 0; k < 2; ++k) {
+    for (int64_t v = 0; v < kThinVectors; ++v)
+      EXPECT_EQ(found(k, v), static_cast<double>(xs[static_cast<size_t>(k)].col(v).dot(y.col(v))));
+  }
+}
+
+TYPED_TEST(ThinTest, SubtractionTakesEveryColumnTimesItsFactor) {
+  const std::vector<Matrix<TypeParam>> xs{integer_matrix<TypeParam>(1100, kThinVectors, 5),
+                                          integer_matrix<TypeParam>(1100, kThinVectors, 6)};
+  const auto factors = integer_matrix<TypeParam>(2, kThinVectors, 8);
+  Matrix<TypeParam> y = integer_matrix<TypeParam>(1100, kThinVectors, 7), expected = y;
+  for (int64_t k = 0; k < 2; ++k) {
+    for (int64_t v = 0; v < kThinVectors; ++v) expected.col(v) -= factors(k, v) * xs[static_cast<size_t>(k)].col(v);
+  }
+  subtract_thin<TypeParam>(xs, factors, y);
+  EXPECT_EQ(y, expected);
+  test::expect_error(ErrorCode::kInternal, {}, [&] { subtract_thin<TypeParam>({xs.data(), 1}, factors, y); });
 }
 
 TYPED_TEST(ThinTest, HasTheSameBitsForAnyNumberOfThreads) {
@@ -61,6 +80,9 @@ TYPED_TEST(ThinTest, HasTheSameBitsForAnyNumberOfThreads) {
     Matrix<TypeParam> y(700, kThinVectors);
     multiply_symmetric_thin<TypeParam>(block_of(s), x, y);
     add_gram_product_thin<TypeParam>(block_of(a), rows, -1, x, y);
+    const std::vector<Matrix<TypeParam>> xs(8, x);
+    const Matrix<double> products = thin_inner_products<TypeParam>(xs, y);
+    subtract_thin<TypeParam>(xs, (products * 1e-6).template cast<TypeParam>(), y);
     if (threads == 1) first = y;
     EXPECT_EQ(y, first) << threads << " threads";
   }

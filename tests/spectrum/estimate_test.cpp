@@ -1,8 +1,10 @@
 // The KS estimate against exact ones over shapes of spectra, ratios and choices of rows; Lanczos by itself; extremes.
 #include "spectrum/estimate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 
 #include "linalg/gram.h"
 #include "linalg/matrices.h"
@@ -61,28 +63,43 @@ TEST(LanczosTest, EndsWhereTheKrylovSpaceDoes) {
   EXPECT_TRUE(runs.diagonal.allFinite() && runs.off_diagonal.allFinite());
 }
 
-TEST(SlowEstimateTest, IsWithinThreePercentOfExactOverSpectraRatiosAndMasks) {
+struct Compared {
+  double worst = 0, worst_share_of_error = 0;  // |estimate - exact| over exact; and over the error that the estimate states
+};
+
+Compared over_twenty_masks(double power, double ratio) {
   constexpr int64_t kRows = 3200, kCols = 1280;
-  int outside = 0;  // of what the estimate says of its error: no bound, but twice a standard error and more
-  for (double power : {0.0, 0.2, 0.5}) {
-    const Matrix<float> w = heavy_tailed(kRows, kCols, power, 3);
-    const RowSpectrum<float> spectrum(w);
-    const Spectrum whole = spectrum.all();
-    for (double ratio : {0.2, 0.3, 0.45}) {
-      const auto keep = static_cast<int64_t>((1 - ratio) * kRows);
-      for (uint32_t mask = 0; mask < 3; ++mask) {
-        const auto kept = test::some_rows(kRows, keep, 10 + mask);
-        const double exact = ks_statistic(whole.singular_values, spectrum.kept(kept).singular_values);
-        const SpectrumDistance found = estimate(w, whole, spectrum.gram(), kept);
-        EXPECT_TRUE(found.converged);
-        // A choice moves the exact KS by some eigenvalues' steps, 1 / 1280 each.
-        EXPECT_NEAR(found.ks, exact, 0.03 * exact + 2.0 / kCols) << "power " << power << ", ratio " << ratio << ", mask " << mask;
-        EXPECT_GT(found.error, 0);
-        outside += std::abs(found.ks - exact) > found.error ? 1 : 0;
-      }
+  const Matrix<float> w = heavy_tailed(kRows, kCols, power, 3);
+  const RowSpectrum<float> spectrum(w);
+  const Spectrum whole = spectrum.all();
+  Compared compared;
+  for (uint32_t mask = 0; mask < 20; ++mask) {
+    const auto kept = test::some_rows(kRows, static_cast<int64_t>((1 - ratio) * kRows), 10 + mask);
+    const double exact = ks_statistic(whole.singular_values, spectrum.kept(kept).singular_values);
+    const SpectrumDistance found = estimate(w, whole, spectrum.gram(), kept);
+    EXPECT_TRUE(found.converged);
+    compared.worst = std::max(compared.worst, std::abs(found.ks - exact) / exact);
+    compared.worst_share_of_error = std::max(compared.worst_share_of_error, std::abs(found.ks - exact) / found.error);
+  }
+  return compared;
+}
+
+TEST(SlowEstimateTest, IsWithinThreePercentOfExactOverTwentyMasks) {
+  for (const double power : {0.2, 0.5}) {
+    for (const double ratio : {0.3, 0.45}) {
+      SCOPED_TRACE("power " + std::to_string(power) + ", ratio " + std::to_string(ratio));
+      const Compared compared = over_twenty_masks(power, ratio);
+      EXPECT_LT(compared.worst, 0.03);
+      EXPECT_LT(compared.worst_share_of_error, 1);
     }
   }
-  EXPECT_LE(outside, 2) << "of 27";
+}
+
+// A bulk without a tail and some columns that stick out, at a small KS: here a choice is up to 4.3 % off.
+TEST(SlowEstimateTest, OfAFlatSpectrumIsWithinTheErrorItStatesOverTwentyMasks) {
+  const Compared compared = over_twenty_masks(0, 0.2);
+  EXPECT_LT(compared.worst, 0.05);
+  EXPECT_LT(compared.worst_share_of_error, 1);
 }
 
 TEST(EstimateTest, OfTheSameRowsIsTheSmallestThereIs) {
