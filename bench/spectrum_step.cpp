@@ -49,6 +49,9 @@ class BestOnly final : public ResultStore {
     return parts_[name] = std::vector<std::byte>(bytes.begin(), bytes.end());
   }
   void remove(const std::string& name) override { parts_.erase(name); }
+  void remove_all(const std::string& prefix) override {
+    std::erase_if(parts_, [&](const auto& part) { return part.first.starts_with(prefix); });
+  }
 
  private:
   std::map<std::string, std::vector<std::byte>> parts_;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -33,6 +34,8 @@ constexpr size_t kAlignment = 64;  // of a part's bytes in its file
 constexpr std::string_view kPartEnding = ".part", kNewEnding = ".new";
 constexpr std::string_view kIdentityFile = "identity.part";
 constexpr size_t kHashDigits = 32;
+constexpr size_t kSmallestMapping = 64 << 10;
+constexpr uint64_t kLongestName = 1 << 20;  // that is looked at
 
 struct Header {
   std::array<char, 8> magic = kMagic;
@@ -111,26 +114,64 @@ void write_all(int descriptor, std::span<const std::byte> bytes) {
   }
 }
 
+// False, and errno says why, where the file ends before.
+bool read_whole(int descriptor, off_t offset, void* to, size_t size) {
+  for (size_t done = 0; done < size;) {
+    const ssize_t count =
+        ::pread(descriptor, static_cast<std::byte*>(to) + done, size - done, offset + static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count == 0) errno = EIO;
+    if (count <= 0) return false;
+    done += static_cast<size_t>(count);
+  }
+  return true;
+}
+
 }  // namespace
 
-// A file of the journal, mapped whole.
-class RunJournal::Mapping {
+// A file of the journal: mapped whole; a small one in memory, since a process may have only so many mappings, and a
+// journal has thousands of parts.
+class RunJournal::Part {
  public:
-  Mapping(void* address, size_t size, uint64_t offset, uint64_t bytes)
-      : address_(address), size_(size), offset_(offset), bytes_(bytes) {}
-  ~Mapping() { ::munmap(address_, size_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::span<const std::byte> bytes() const {
-    return {static_cast<const std::byte*>(address_) + offset_, static_cast<size_t>(bytes_)};
+  /// Of a file of `size` bytes, in which the part begins at `offset`. Null, and errno says why, where it cannot be
+  /// read.
+  static std::unique_ptr<Part> of(int descriptor, size_t size, uint64_t offset) {
+    auto part = std::unique_ptr<Part>(new Part(size, offset));
+    return part->fill(descriptor) ? std::move(part) : nullptr;
   }
-  void let_go() const { ::madvise(address_, size_, MADV_DONTNEED); }
+  ~Part() {
+    if (data_ == nullptr) return;
+    if (is_small()) {
+      ::operator delete(data_, std::align_val_t(kAlignment));
+    } else {
+      ::munmap(data_, size_);
+    }
+  }
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+
+  const std::byte* file() const { return static_cast<const std::byte*>(data_); }
+  std::span<const std::byte> bytes() const { return {file() + offset_, size_ - offset_}; }
+  void let_go() const {
+    if (!is_small()) ::madvise(data_, size_, MADV_DONTNEED);
+  }
 
  private:
-  void* address_;
-  size_t size_;
-  uint64_t offset_, bytes_;
+  Part(size_t size, uint64_t offset) : size_(size), offset_(static_cast<size_t>(offset)) {}
+
+  bool is_small() const { return size_ < kSmallestMapping; }
+  bool fill(int descriptor) {
+    if (!is_small()) {
+      void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+      if (address != MAP_FAILED) data_ = address;
+      return data_ != nullptr;
+    }
+    data_ = ::operator new(size_, std::align_val_t(kAlignment));
+    return read_whole(descriptor, 0, data_, size_);
+  }
+
+  void* data_ = nullptr;
+  size_t size_, offset_;
 };
 
 fs::path journal_path(const fs::path& target) {
@@ -143,9 +184,11 @@ fs::path finished_path(const fs::path& journal) {
   return journal.string() + "-done";
 }
 
-// Ours alone, by their names; what else lies there stays, and with it the folder.
-void clear_finished_folder(const fs::path& folder) noexcept {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+// Of a folder that is open. Ours alone, by their names; what else lies there stays. What says which run they belong to
+// goes first: without it, no run goes on from the others.
+void clear_files(int folder) noexcept {
+  ::unlinkat(folder, std::string(kIdentityFile).c_str(), 0);
+  const int descriptor = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
   DIR* stream = ::fdopendir(descriptor);
   if (stream == nullptr) {
@@ -156,13 +199,21 @@ void clear_finished_folder(const fs::path& folder) noexcept {
     if (is_ours(entry->d_name)) ::unlinkat(descriptor, entry->d_name, 0);
   }
   ::closedir(stream);
+}
+
+// And the folder, where nothing else is in it.
+void clear_folder(const fs::path& folder) noexcept {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return;
+  clear_files(descriptor);
+  ::close(descriptor);
   ::rmdir(folder.c_str());
 }
 
 }  // namespace
 
 void RunJournal::clear_finished(const fs::path& target) noexcept {
-  clear_finished_folder(finished_path(journal_path(target)));
+  clear_folder(finished_path(journal_path(target)));
 }
 
 RunJournal::RunJournal(const fs::path& target, Identity identity, Opening opening)
@@ -257,6 +308,25 @@ std::vector<std::string> RunJournal::file_names() const {
   return names;
 }
 
+// Throws with the first difference.
+void RunJournal::refuse_other(const Identity& known) const {
+  std::string difference = "another command, or another version of the program";
+  for (size_t i = 0; i < std::max(known.size(), identity_.size()); ++i) {
+    const auto before = i < known.size() ? known[i] : std::pair(identity_[i].first, std::string());
+    const auto now = i < identity_.size() ? identity_[i] : std::pair(before.first, std::string());
+    if (before == now) continue;
+    const auto words = [](const std::string& value) { return value.empty() ? "not given" : "'" + value + "'"; };
+    difference = fmt::format("another: {} was {} there and is {} now", before.first, words(before.second),
+                             words(before.first == now.first ? now.second : ""));
+    break;
+  }
+  fail(
+      ErrorCode::kMismatch, folder_.string(),
+      "holds what an unfinished run for the same output has done, and that was {}; the former command goes on with it, "
+      "--restart begins anew, another output leaves it alone",
+      difference);
+}
+
 void RunJournal::read_folder(Opening opening) {
   std::vector<std::string> parts;
   for (const std::string& file : file_names()) {
@@ -266,19 +336,7 @@ void RunJournal::read_folder(Opening opening) {
   const auto identity = read_part(std::string(kIdentityFile), "identity");
   const auto known = identity ? unpacked(identity->bytes()) : std::nullopt;
   const bool is_same = known == identity_;
-  if (!is_same && known && !parts.empty() && opening == Opening::kGoOn) {
-    for (size_t i = 0; i < std::max(known->size(), identity_.size()); ++i) {
-      const auto before = i < known->size() ? (*known)[i] : std::pair<std::string, std::string>(identity_[i].first, "");
-      const auto now = i < identity_.size() ? identity_[i] : std::pair<std::string, std::string>(before.first, "");
-      if (before == now) continue;
-      const bool same_name = before.first == now.first;
-      const auto words = [](const std::string& value) { return value.empty() ? "not given" : "'" + value + "'"; };
-      fail(ErrorCode::kMismatch, folder_.string(),
-           "holds what an unfinished run for the same output has done, and that was another: {} was {} there and is {} "
-           "now; the former command goes on with it, --restart begins anew, another output leaves it alone",
-           before.first, words(before.second), same_name ? words(now.second) : "not given");
-    }
-  }
+  if (!is_same && known && !parts.empty() && opening == Opening::kGoOn) refuse_other(*known);
   if (is_same && opening == Opening::kGoOn) {
     num_found_ = parts.size();
     return;
@@ -289,30 +347,52 @@ void RunJournal::read_folder(Opening opening) {
   write_part(std::string(kIdentityFile), "identity", bytes);
 }
 
+int RunJournal::open_part(const std::string& file) const {
+  return ::openat(descriptor_, file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+}
+
+// The name that a file of the journal says it has; its part is not looked at.
+std::optional<std::string> RunJournal::name_in(const std::string& file) const {
+  const int descriptor = open_part(file);
+  if (descriptor < 0) return std::nullopt;
+  struct stat status {};
+  Header header;
+  std::string name;
+  bool good = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+              read_whole(descriptor, 0, &header, sizeof header) && header.magic == kMagic &&
+              header.name_bytes <= kLongestName;
+  if (good) {
+    name.resize(static_cast<size_t>(header.name_bytes));
+    good = read_whole(descriptor, sizeof header, name.data(), name.size());
+  }
+  ::close(descriptor);
+  if (!good) return std::nullopt;
+  return name;
+}
+
 // Nothing for what is no whole part of that name.
-std::unique_ptr<RunJournal::Mapping> RunJournal::read_part(const std::string& file, const std::string& name) const {
-  const int descriptor = ::openat(descriptor_, file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+std::unique_ptr<RunJournal::Part> RunJournal::read_part(const std::string& file, const std::string& name) const {
+  const int descriptor = open_part(file);
   if (descriptor < 0) return nullptr;
   struct stat status {};
   const uint64_t offset = offset_of_bytes(name.size());
   const bool may_be =
       ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && static_cast<uint64_t>(status.st_size) >= offset;
   const auto size = static_cast<size_t>(status.st_size);
-  void* address = may_be ? ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0) : MAP_FAILED;
+  auto part = may_be ? Part::of(descriptor, size, offset) : nullptr;
   ::close(descriptor);
-  if (address == MAP_FAILED) return nullptr;
-  auto mapping = std::make_unique<Mapping>(address, size, offset, size - offset);
+  if (!part) return nullptr;
   Header header;
-  std::memcpy(&header, address, sizeof header);
+  std::memcpy(&header, part->file(), sizeof header);
   const bool fits = header.magic == kMagic && header.name_bytes == name.size() && header.part_bytes == size - offset &&
-                    std::memcmp(static_cast<const std::byte*>(address) + sizeof header, name.data(), name.size()) == 0;
-  if (!fits || header.sum != sum_of(name, mapping->bytes())) return nullptr;
-  mapping->let_go();
-  return mapping;
+                    std::memcmp(part->file() + sizeof header, name.data(), name.size()) == 0;
+  if (!fits || header.sum != sum_of(name, part->bytes())) return nullptr;
+  part->let_go();
+  return part;
 }
 
-std::unique_ptr<RunJournal::Mapping> RunJournal::write_part(const std::string& file, const std::string& name,
-                                                            std::span<const std::byte> bytes) {
+std::unique_ptr<RunJournal::Part> RunJournal::write_part(const std::string& file, const std::string& name,
+                                                         std::span<const std::byte> bytes) {
   const std::string temporary = file + std::string(kNewEnding);
   Header header;
   header.name_bytes = name.size();
@@ -329,15 +409,13 @@ std::unique_ptr<RunJournal::Mapping> RunJournal::write_part(const std::string& f
   try {
     write_all(descriptor, head);
     write_all(descriptor, bytes);
-    const size_t size = head.size() + bytes.size();
-    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (address == MAP_FAILED) throw std::system_error(errno, std::generic_category());
-    auto mapping = std::make_unique<Mapping>(address, size, offset, bytes.size());
+    auto part = Part::of(descriptor, head.size() + bytes.size(), offset);
+    if (!part) throw std::system_error(errno, std::generic_category());
     // Network file systems and quotas may say only now that there was no room.
     if (::close(std::exchange(descriptor, -1)) != 0) throw std::system_error(errno, std::generic_category());
     if (::renameat(descriptor_, temporary.c_str(), descriptor_, file.c_str()) != 0)
       throw std::system_error(errno, std::generic_category());
-    return mapping;
+    return part;
   } catch (const std::system_error& failure) {
     if (descriptor >= 0) ::close(descriptor);
     ::unlinkat(descriptor_, temporary.c_str(), 0);
@@ -346,24 +424,38 @@ std::unique_ptr<RunJournal::Mapping> RunJournal::write_part(const std::string& f
   }
 }
 
+void RunJournal::claim() {
+  if (descriptor_ < 0) make_folder();
+}
+
 std::optional<std::span<const std::byte>> RunJournal::find(const std::string& name) const {
   const auto known = parts_.find(name);
   if (known != parts_.end()) return known->second->bytes();
   if (descriptor_ < 0) return std::nullopt;
-  auto mapping = read_part(file_of(name), name);
-  if (!mapping) return std::nullopt;
-  return (parts_[name] = std::move(mapping))->bytes();
+  auto part = read_part(file_of(name), name);
+  if (!part) return std::nullopt;
+  return (parts_[name] = std::move(part))->bytes();
 }
 
 std::span<const std::byte> RunJournal::put(const std::string& name, std::span<const std::byte> bytes) {
-  if (descriptor_ < 0) make_folder();
-  auto mapping = write_part(file_of(name), name, bytes);
-  return (parts_[name] = std::move(mapping))->bytes();
+  claim();
+  auto part = write_part(file_of(name), name, bytes);
+  return (parts_[name] = std::move(part))->bytes();
 }
 
 void RunJournal::remove(const std::string& name) {
   parts_.erase(name);
   if (descriptor_ >= 0) ::unlinkat(descriptor_, file_of(name).c_str(), 0);
+}
+
+void RunJournal::remove_all(const std::string& prefix) {
+  std::erase_if(parts_, [&](const auto& part) { return part.first.starts_with(prefix); });
+  if (descriptor_ < 0) return;
+  for (const std::string& file : file_names()) {
+    if (!is_part(file)) continue;
+    const auto name = name_in(file);
+    if (name && name->starts_with(prefix)) ::unlinkat(descriptor_, file.c_str(), 0);
+  }
 }
 
 size_t RunJournal::num_parts() const {
@@ -383,15 +475,23 @@ uint64_t RunJournal::size_bytes() const {
   return sum;
 }
 
-void RunJournal::finish() noexcept {
-  if (descriptor_ < 0) return;
-  clear_finished_folder(finished_path(folder_));
+bool RunJournal::finish() noexcept {
+  if (descriptor_ < 0) return true;
   const fs::path finished = finished_path(folder_);
-  if (::rename(folder_.c_str(), finished.c_str()) == 0) clear_finished_folder(finished);
-  for (auto& [name, mapping] : parts_) finished_.push_back(std::move(mapping));
+  clear_folder(finished);
+  bool gone = ::rename(folder_.c_str(), finished.c_str()) == 0;
+  if (gone) {
+    clear_folder(finished);
+  } else {  // the other name is taken, by a folder with files of others
+    clear_files(descriptor_);
+    ::rmdir(folder_.c_str());
+    gone = ::faccessat(descriptor_, std::string(kIdentityFile).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+  }
+  for (auto& [name, part] : parts_) finished_.push_back(std::move(part));
   parts_.clear();
   close();
   for (const fs::path& parent : created_parents_) ::rmdir(parent.c_str());  // deepest first; one that is in use stays
+  return gone;
 }
 
 }  // namespace prunenet

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,25 +26,33 @@ class RunJournal final : public ResultStore {
   enum class Opening { kGoOn, kBeginAnew };
 
   /// Opens the journal beside `target` where there is one, and locks it; temporaries of a run that was killed are
-  /// removed, and with kBeginAnew all parts. Makes nothing: the folder, and those above it, come with the first `put`.
-  /// One thread at a time. Throws kMismatch where it holds parts of another identity (the first difference and the ways
-  /// out are named), kExists where another process has it, kIo.
+  /// removed, and with kBeginAnew all parts. Makes nothing: the folder, and those above it, come with `claim` or the
+  /// first `put`. One thread at a time. Throws kMismatch where it holds parts of another identity (the first difference
+  /// and the ways out are named), kExists where another process has it, kIo.
   RunJournal(const std::filesystem::path& target, Identity identity, Opening opening = Opening::kGoOn);
   /// Keeps what is stored; a folder without parts goes.
   ~RunJournal() override;
   RunJournal(const RunJournal&) = delete;
   RunJournal& operator=(const RunJournal&) = delete;
 
-  /// A part is checked when it is first asked for. Cost then: reading it once.
+  /// Makes and locks the folder before there is any part, so that no other process begins the same work. Throws
+  /// kExists where one has, kNoSpace, kIo.
+  void claim();
+
+  /// A part is checked when it is first asked for. Cost then: reading it once. Small parts are read into memory, larger
+  /// ones mapped.
   std::optional<std::span<const std::byte>> find(const std::string& name) const override;
   /// Written beside its place, then renamed: whoever looks finds the old part or the new one. Not synced to the disk,
   /// as all outputs are not (what a power cut leaves fails its checksum).
   std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
   void remove(const std::string& name) override;
+  /// Cost: opening every part's file.
+  void remove_all(const std::string& prefix) override;
 
-  /// The run is done: the folder gets another name in one step, so that a kill meanwhile leaves no half journal, and then
-  /// goes. What `find` and `put` gave stays readable.
-  void finish() noexcept;
+  /// The run is done: the folder gets another name in one step, so that a kill meanwhile leaves no half journal, and
+  /// then goes. Where it cannot have another name, what says which run it belongs to goes first, and then the parts.
+  /// What `find` and `put` gave stays readable. False where the system lets nothing be removed: the journal is whole.
+  bool finish() noexcept;
   /// Removes what a run that was killed in its `finish` has left for this target.
   static void clear_finished(const std::filesystem::path& target) noexcept;
 
@@ -56,17 +65,18 @@ class RunJournal final : public ResultStore {
   uint64_t size_bytes() const;
 
  private:
-  class Mapping;
+  class Part;
 
   bool open_folder();
   void make_folder();
   void lock();
   void read_folder(Opening opening);
-  void check_identity() const;
+  void refuse_other(const Identity& known) const;
   std::vector<std::string> file_names() const;
-  std::unique_ptr<Mapping> read_part(const std::string& file, const std::string& name) const;
-  std::unique_ptr<Mapping> write_part(const std::string& file, const std::string& name,
-                                      std::span<const std::byte> bytes);
+  int open_part(const std::string& file) const;
+  std::optional<std::string> name_in(const std::string& file) const;
+  std::unique_ptr<Part> read_part(const std::string& file, const std::string& name) const;
+  std::unique_ptr<Part> write_part(const std::string& file, const std::string& name, std::span<const std::byte> bytes);
   void close() noexcept;
 
   std::filesystem::path folder_;
@@ -74,8 +84,8 @@ class RunJournal final : public ResultStore {
   int descriptor_ = -1;  // of the folder, locked; -1: there is none
   size_t num_found_ = 0;
   std::vector<std::filesystem::path> created_parents_;  // deepest first
-  mutable std::map<std::string, std::unique_ptr<Mapping>> parts_;
-  std::vector<std::unique_ptr<Mapping>> finished_;  // of parts whose files are gone
+  mutable std::map<std::string, std::unique_ptr<Part>> parts_;
+  std::vector<std::unique_ptr<Part>> finished_;  // whose files are gone
 };
 
 }  // namespace prunenet

@@ -14,8 +14,14 @@
 
 namespace prunenet {
 namespace {
+
 constexpr uint64_t kPage = 65536;  // mappings begin at a page of any machine
+
+void unmap(std::span<const std::byte> mapping) {
+  if (!mapping.empty()) ::munmap(const_cast<std::byte*>(mapping.data()), mapping.size());
 }
+
+}  // namespace
 
 std::filesystem::path nearest_folder(std::filesystem::path folder) {
   std::error_code error;
@@ -30,7 +36,8 @@ std::filesystem::path nearest_folder(std::filesystem::path folder) {
 ScratchFile::ScratchFile(std::filesystem::path folder) : folder_(nearest_folder(std::move(folder))) {}
 
 ScratchFile::~ScratchFile() {
-  for (const auto mapping : mappings_) ::munmap(const_cast<std::byte*>(mapping.data()), mapping.size());
+  for (const Stored& stored : nameless_) unmap(stored.bytes);
+  for (const auto& [name, stored] : names_) unmap(stored.bytes);
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
@@ -45,7 +52,7 @@ void ScratchFile::open() {
   ::unlink(name.c_str());
 }
 
-std::span<const std::byte> ScratchFile::put(std::span<const std::byte> bytes) {
+ScratchFile::Stored ScratchFile::write(std::span<const std::byte> bytes) {
   if (bytes.empty()) return {};
   if (descriptor_ < 0) open();
   const uint64_t offset = (size_bytes_ + kPage - 1) / kPage * kPage;
@@ -60,8 +67,11 @@ std::span<const std::byte> ScratchFile::put(std::span<const std::byte> bytes) {
   void* address = ::mmap(nullptr, bytes.size(), PROT_READ, MAP_SHARED, descriptor_, static_cast<off_t>(offset));
   if (address == MAP_FAILED) fail_errno(folder_.string(), "cannot map a scratch file");
   size_bytes_ = offset + bytes.size();
-  mappings_.emplace_back(static_cast<const std::byte*>(address), bytes.size());
-  return mappings_.back();
+  return {{static_cast<const std::byte*>(address), bytes.size()}, offset};
+}
+
+std::span<const std::byte> ScratchFile::put(std::span<const std::byte> bytes) {
+  return nameless_.emplace_back(write(bytes)).bytes;
 }
 
 std::optional<std::span<const std::byte>> ScratchFile::find(const std::string& name) const {
@@ -71,22 +81,31 @@ std::optional<std::span<const std::byte>> ScratchFile::find(const std::string& n
 }
 
 std::span<const std::byte> ScratchFile::put(const std::string& name, std::span<const std::byte> bytes) {
-  const auto stored = put(bytes);
-  give_back(name);
-  names_[name] = {stored, size_bytes_ - stored.size()};
-  return stored;
+  const Stored stored = write(bytes);
+  remove(name);
+  names_[name] = stored;
+  return stored.bytes;
 }
 
 void ScratchFile::remove(const std::string& name) {
-  give_back(name);
-  names_.erase(name);
+  const auto found = names_.find(name);
+  if (found == names_.end()) return;
+  give_back(found->second);
+  names_.erase(found);
 }
 
-void ScratchFile::give_back(const std::string& name) {
-  const auto found = names_.find(name);
-  if (found == names_.end() || found->second.bytes.empty()) return;
-  ::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(found->second.offset),
-              static_cast<off_t>(found->second.bytes.size()));
+void ScratchFile::remove_all(const std::string& prefix) {
+  for (auto name = names_.lower_bound(prefix); name != names_.end() && name->first.starts_with(prefix);) {
+    give_back(name->second);
+    name = names_.erase(name);
+  }
+}
+
+void ScratchFile::give_back(const Stored& stored) const {
+  if (stored.bytes.empty()) return;
+  unmap(stored.bytes);
+  ::fallocate(descriptor_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(stored.offset),
+              static_cast<off_t>(stored.bytes.size()));
 }
 
 }  // namespace prunenet

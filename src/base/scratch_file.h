@@ -29,28 +29,30 @@ class ScratchFile final : public ResultStore {
   /// Throws kNoSpace, kIo.
   std::span<const std::byte> put(std::span<const std::byte> bytes);
 
-  /// Under a name: known as long as this object lives. What is replaced or removed gives its room on the disk back, where
-  /// the file system can.
+  /// Under a name: known as long as this object lives. What is replaced or removed is unmapped, and gives its room on
+  /// the disk back where the file system can.
   std::optional<std::span<const std::byte>> find(const std::string& name) const override;
   std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override;
   void remove(const std::string& name) override;
+  void remove_all(const std::string& prefix) override;
 
   const std::filesystem::path& folder() const { return folder_; }
   uint64_t size_bytes() const { return size_bytes_; }
 
  private:
+  struct Stored {
+    std::span<const std::byte> bytes;  // a mapping; none where they are empty
+    uint64_t offset = 0;               // in the file
+  };
   void open();
-  void give_back(const std::string& name);
+  Stored write(std::span<const std::byte> bytes);
+  void give_back(const Stored& stored) const;
 
   std::filesystem::path folder_;
   int descriptor_ = -1;
   uint64_t size_bytes_ = 0;
-  std::vector<std::span<const std::byte>> mappings_;
-  struct Named {
-    std::span<const std::byte> bytes;
-    uint64_t offset = 0;  // in the file
-  };
-  std::map<std::string, Named> names_;
+  std::vector<Stored> nameless_;
+  std::map<std::string, Stored> names_;
 };
 
 }  // namespace prunenet

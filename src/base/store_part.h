@@ -2,7 +2,6 @@
 // with results of its own.
 #pragma once
 
-#include <set>
 #include <string>
 
 #include "base/result_store.h"
@@ -15,29 +14,19 @@ class StorePart final : public ResultStore {
   StorePart(ResultStore& whole, std::string prefix) : whole_(whole), prefix_(std::move(prefix)) {}
 
   std::optional<std::span<const std::byte>> find(const std::string& name) const override {
-    auto found = whole_.find(prefix_ + name);
-    if (found) names_.insert(name);
-    return found;
+    return whole_.find(prefix_ + name);
   }
   std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override {
-    const auto stored = whole_.put(prefix_ + name, bytes);
-    names_.insert(name);
-    return stored;
+    return whole_.put(prefix_ + name, bytes);
   }
-  void remove(const std::string& name) override {
-    whole_.remove(prefix_ + name);
-    names_.erase(name);
-  }
-  /// Removes whatever was found or put through this object.
-  void clear() {
-    for (const std::string& name : names_) whole_.remove(prefix_ + name);
-    names_.clear();
-  }
+  void remove(const std::string& name) override { whole_.remove(prefix_ + name); }
+  void remove_all(const std::string& prefix) override { whole_.remove_all(prefix_ + prefix); }
+  /// Removes all of it, also what an earlier run has left.
+  void clear() { whole_.remove_all(prefix_); }
 
  private:
   ResultStore& whole_;
   std::string prefix_;
-  mutable std::set<std::string> names_;
 };
 
 }  // namespace prunenet

@@ -128,8 +128,11 @@ class MixFinder {
   double kl_of(const std::string& name, const ShrinkPlan& plan) {
     throw_if_cancelled();
     const std::string number = "mix/estimate/" + name;
-    if (const auto known = find_number(pruner_.store(), number)) return *known;
     StorePart parts(pruner_.store(), "mix/trial/" + name + "/");
+    if (const auto known = find_number(pruner_.store(), number)) {
+      parts.clear();  // of a run that was stopped just before it did so
+      return *known;
+    }
     ChangedModel changed(pruner_.checkpoint(), model_, parts);
     const auto source = pruner_.dense_moments();
     const ShrinkOptions options = pruner_.shrink_options();
@@ -189,9 +192,10 @@ class MixFinder {
     std::unique_ptr<ChangedModel> changed;
     ShrinkOutcome outcome;
   };
+  StorePart parts_of(size_t candidate) const { return {pruner_.store(), fmt::format("mix/{}/", candidate)}; }
   Carried carry_out(const MixCandidate& c, size_t number) {
     Carried carried;
-    carried.parts = std::make_unique<StorePart>(pruner_.store(), fmt::format("mix/{}/", number));
+    carried.parts = std::make_unique<StorePart>(parts_of(number));
     carried.changed = std::make_unique<ChangedModel>(pruner_.checkpoint(), model_, *carried.parts);
     carried.outcome = pruner_.shrink(plan_of(c.layers_dropped, c.kv_groups_removed, c.widths), *carried.changed);
     return carried;
@@ -208,6 +212,9 @@ class MixFinder {
       candidates[i].kl = find_number(pruner_.store(), name_of(i));
       if (candidates[i].kl && is_better(i)) best = i;
     }
+    for (size_t i = 0; i < count; ++i) {  // beaten before the run was stopped
+      if (candidates[i].kl && i != *best) parts_of(i).clear();
+    }
     for (size_t i = 0; i < count; ++i) {
       if (candidates[i].kl) continue;
       Carried carried = carry_out(candidates[i], i);
@@ -219,11 +226,9 @@ class MixFinder {
         carried.parts->clear();
         continue;
       }
+      mix.changed.reset();
+      if (best) parts_of(*best).clear();
       best = i;
-      if (mix.parts) {
-        mix.changed.reset();
-        mix.parts->clear();
-      }
       mix.parts = std::move(carried.parts);
       mix.changed = std::move(carried.changed);
       mix.outcome = std::move(carried.outcome);

@@ -328,9 +328,13 @@ std::optional<ShrinkOutcome> finished_shrink(const ModelDescription& model, cons
 }
 
 int64_t num_finished_layers(const ResultStore& store, int64_t layers) {
-  int64_t count = 0;
-  for (int64_t layer = 0; layer < layers; ++layer) count += store.find(part_of(layer, Site::kFfn)) ? 1 : 0;
-  return count;
+  if (store.find(kShrunk)) return layers;
+  // Layers that go have no parts, nor those where nothing changes: the last part says how far the walk has come.
+  for (int64_t layer = layers - 1; layer >= 0; --layer) {
+    if (store.find(part_of(layer, Site::kFfn))) return layer + 1;
+    if (store.find(part_of(layer, Site::kAttention))) return layer;
+  }
+  return 0;
 }
 
 ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,

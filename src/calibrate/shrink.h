@@ -75,7 +75,8 @@ ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model
                      const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
                      ChangedModel& changed, Progress& progress);
 
-/// Layers whose FFN an earlier run of the plan has finished, for people.
+/// Layers that an earlier run of the plan has finished, those that go included: the walk has come past them. For
+/// people.
 int64_t num_finished_layers(const ResultStore& store, int64_t layers);
 
 /// What the surgeon's refit takes of them.

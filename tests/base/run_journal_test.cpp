@@ -12,6 +12,7 @@
 #include <cstring>
 #include <set>
 
+#include "mappings.h"
 #include "support/support.h"
 
 namespace prunenet {
@@ -121,6 +122,40 @@ TEST_F(Journal, ReplacesAndRemoves) {
   EXPECT_FALSE(journal.find("b"));
 }
 
+TEST_F(Journal, RemovesAllThatBeginAlikeAlsoOfAnEarlierRun) {
+  const auto small = bytes_of(100, 1), large = bytes_of(200'000, 2);
+  {
+    RunJournal journal(target(), identity);
+    for (const char* name : {"mix/1/a", "mix/1/b", "mix/10/a", "mix/1", "other"}) journal.put(name, small);
+    journal.put("mix/1/large", large);
+  }
+  RunJournal journal(target(), identity);
+  journal.put("mix/1/new", large);
+  EXPECT_TRUE(journal.find("mix/1/a"));
+  journal.remove_all("mix/1/");
+  for (const char* name : {"mix/1/a", "mix/1/b", "mix/1/large", "mix/1/new"}) EXPECT_FALSE(journal.find(name)) << name;
+  for (const char* name : {"mix/10/a", "mix/1", "other"}) EXPECT_TRUE(is(journal.find(name), small)) << name;
+  EXPECT_EQ(journal.num_parts(), 3U);
+  journal.remove_all("");
+  EXPECT_EQ(journal.num_parts(), 0U);
+}
+
+TEST_F(Journal, MapsLargePartsAlone) {
+  const auto small = bytes_of(60'000, 1), large = bytes_of(70'000, 2);
+  {
+    RunJournal journal(target(), identity);
+    for (int i = 0; i < 50; ++i) journal.put("small " + std::to_string(i), small);
+    journal.put("large", large);
+    journal.put("large", large);
+    EXPECT_EQ(test::num_mappings(root.path()), 1);
+  }
+  EXPECT_EQ(test::num_mappings(root.path()), 0);
+  RunJournal journal(target(), identity);
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(is(journal.find("small " + std::to_string(i)), small));
+  EXPECT_TRUE(is(journal.find("large"), large));
+  EXPECT_EQ(test::num_mappings(root.path()), 1);
+}
+
 TEST_F(Journal, OfAnotherRunIsRefusedWithTheDifferenceAndTheWaysOut) {
   RunJournal(target(), identity).put("a", bytes_of(10, 1));
   const auto before = test::folder_contents(root.path());
@@ -137,6 +172,9 @@ TEST_F(Journal, OfAnotherRunIsRefusedWithTheDifferenceAndTheWaysOut) {
   });
   expect_error(ErrorCode::kMismatch, {"--seed was not given there and is '7' now"}, [&] {
     RunJournal(target(), {{"model", "abc"}, {"--ratio", "0.3"}, {"--seed", "7"}});
+  });
+  expect_error(ErrorCode::kMismatch, {"another command", "--restart"}, [&] {
+    RunJournal(target(), {{"model", "abc"}, {"--ratio", "0.3"}, {"--mask", ""}});
   });
   EXPECT_EQ(test::folder_contents(root.path()), before);
 
@@ -267,6 +305,18 @@ TEST_F(Journal, IsNoLinkAndNoFile) {
   expect_error(ErrorCode::kExists, {".out.prunenet-journal", "is no folder"}, [&] { RunJournal(target(), identity); });
 }
 
+TEST_F(Journal, IsClaimedBeforeItHasParts) {
+  {
+    RunJournal first(root / "a" / "out", identity);
+    first.claim();
+    first.claim();
+    expect_error(ErrorCode::kExists, {".out.prunenet-journal", "another process"},
+                 [&] { RunJournal(root / "a" / "out", identity); });
+    EXPECT_EQ(first.num_parts(), 0U);
+  }
+  EXPECT_TRUE(fs::is_empty(root.path())) << "nothing came of it";
+}
+
 TEST_F(Journal, BelongsToOneProcess) {
   RunJournal first(target(), identity);
   RunJournal second(target(), identity);  // there is nothing to be locked yet
@@ -321,6 +371,25 @@ TEST_F(Journal, ThatWasFinishedByHalfIsNoneAndIsClearedAway) {
   fs::create_directory_symlink(root / "elsewhere", done);
   RunJournal::clear_finished(target());
   EXPECT_TRUE(fs::exists(root / "elsewhere" / "identity.part"));
+}
+
+// On the former's name lies what is not ours, be it what a network file system keeps of files in use.
+TEST_F(Journal, IsFinishedInPlaceWhereItCannotHaveItsOtherName) {
+  const fs::path done = folder().string() + "-done";
+  fs::create_directory(done);
+  test::write_bytes(done / ".nfs0001", "in use");
+  for (const bool foreign : {false, true}) {
+    RunJournal journal(target(), identity);
+    const auto bytes = bytes_of(1000, 4);
+    const auto kept = journal.put("a", bytes);
+    if (foreign) test::write_bytes(folder() / "notes.txt", "mine");
+    EXPECT_TRUE(journal.finish());
+    EXPECT_TRUE(is(kept, bytes));
+    EXPECT_EQ(fs::exists(folder()), foreign) << "what is not ours stays";
+    EXPECT_EQ(files(), foreign ? (std::set<std::string>{"notes.txt"}) : std::set<std::string>());
+  }
+  EXPECT_EQ(test::read_bytes(done / ".nfs0001"), "in use");
+  EXPECT_EQ(RunJournal(target(), identity).num_found(), 0U);
 }
 
 TEST_F(Journal, AfterAFinishOfAnotherIsNotMixedUp) {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 
+#include "mappings.h"
 #include "support/support.h"
 
 namespace prunenet {
@@ -64,6 +65,23 @@ TEST(ScratchFile, UnderNamesReplacesAndForgets) {
   EXPECT_FALSE(scratch.find("a"));
   EXPECT_FALSE(scratch.find("none"));
   EXPECT_TRUE(same(scratch.find("b").value(), second));
+}
+
+// A process may have only so many mappings, and long runs replace their parts again and again.
+TEST(ScratchFile, UnmapsWhatIsReplacedOrRemoved) {
+  const test::TemporaryFolder folder;
+  ScratchFile scratch(folder.path());
+  const auto bytes = bytes_of(1000, 1);
+  for (int i = 0; i < 5; ++i) scratch.put("a", bytes);
+  EXPECT_EQ(test::num_mappings(folder.path()), 1);
+  for (const char* name : {"b/1", "b/2", "c"}) scratch.put(name, bytes);
+  scratch.put(bytes);
+  EXPECT_EQ(test::num_mappings(folder.path()), 5);
+  scratch.remove_all("b/");
+  EXPECT_FALSE(scratch.find("b/1"));
+  EXPECT_TRUE(same(scratch.find("c").value(), bytes));
+  scratch.remove("a");
+  EXPECT_EQ(test::num_mappings(folder.path()), 2);
 }
 
 TEST(ScratchFile, GoesIntoTheNearestFolderThatExists) {

@@ -29,16 +29,21 @@ TEST(StorePart, KeepsNamesApart) {
   EXPECT_EQ(text(second.find("a")), "two");
 }
 
-TEST(StorePart, ClearsWhatItHasSeen) {
+TEST(StorePart, ClearsAllThatBeginsAlike) {
   const test::TemporaryFolder folder;
   ScratchFile whole(folder.path());
   whole.put("first/old", bytes("old"));
   whole.put("other", bytes("other"));
+  whole.put("first", bytes("no part of it"));
   StorePart part(whole, "first/");
-  part.put("a", bytes("one"));
-  EXPECT_EQ(text(part.find("old")), "old");
+  part.put("a/1", bytes("one"));
+  part.put("b", bytes("two"));
+  part.remove_all("a/");
+  EXPECT_EQ(text(part.find("a/1")), "nothing");
+  EXPECT_EQ(text(part.find("b")), "two");
   part.clear();
-  EXPECT_EQ(text(whole.find("first/a")), "nothing");
+  EXPECT_EQ(text(whole.find("first")), "no part of it");
+  EXPECT_EQ(text(whole.find("first/b")), "nothing");
   EXPECT_EQ(text(whole.find("first/old")), "nothing");
   EXPECT_EQ(text(whole.find("other")), "other");
 }

@@ -31,6 +31,9 @@ class StoppingStore final : public ResultStore {
     return parts[name] = std::vector<std::byte>(bytes.begin(), bytes.end());
   }
   void remove(const std::string& name) override { parts.erase(name); }
+  void remove_all(const std::string& prefix) override {
+    std::erase_if(parts, [&](const auto& part) { return part.first.starts_with(prefix); });
+  }
 
   std::map<std::string, std::vector<std::byte>> parts;
   int puts_left = -1, puts = 0;
@@ -147,6 +150,24 @@ TEST(GoingOnFromDamage, OfAnotherPlanIsNotGoneOnFrom) {
   ShrinkPlan plan = two_thirds(open.model);
   plan.widths = {8, 6, 8};
   EXPECT_TRUE(shrunk(open, store, plan) == shrunk(open, other, plan));
+}
+
+TEST(FinishedLayers, AreThoseThatTheWalkHasComePast) {
+  const test::TemporaryFolder folder;
+  test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3}).write(folder / "model");
+  OpenedModel open(folder / "model");
+  for (const int64_t dropped : {int64_t{0}, int64_t{1}, int64_t{2}}) {
+    StoppingStore store;
+    EXPECT_EQ(num_finished_layers(store, 3), 0);
+    ShrinkPlan plan = two_thirds(open.model);
+    plan.dropped_layers = {dropped};
+    shrunk(open, store, plan);
+    EXPECT_EQ(num_finished_layers(store, 3), 3) << "all is done, whatever goes";
+    store.remove("shrunk");
+    EXPECT_EQ(num_finished_layers(store, 3), dropped == 2 ? 2 : 3);
+    store.remove_all("site/2/");
+    EXPECT_EQ(num_finished_layers(store, 3), dropped == 1 ? 1 : 2);
+  }
 }
 
 TEST(StoredValues, ComeBackToTheBit) {

@@ -29,7 +29,15 @@ class MemoryStore final : public ResultStore {
     return parts_[name] = std::vector<std::byte>(bytes.begin(), bytes.end());
   }
   void remove(const std::string& name) override { parts_.erase(name); }
+  void remove_all(const std::string& prefix) override {
+    std::erase_if(parts_, [&](const auto& part) { return part.first.starts_with(prefix); });
+  }
   size_t size() const { return parts_.size(); }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, bytes] : parts_) names.push_back(name);
+    return names;
+  }
 
   int64_t puts_left = -1;  // before one throws; below 0: none does
   int64_t puts = 0;
