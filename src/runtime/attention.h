@@ -13,10 +13,10 @@ struct AttentionShape {
 };
 
 /// queries [S, kv_heads, queries_per_kv, n, head_dim], scaled already; keys, values [S, kv_heads, past + n, head_dim];
-/// f32, keys and values also bf16 (those of a cache, which are widened a piece at a time). `alibi` [kv_heads, queries_per_kv] is what a key's position is multiplied with and then added to its score;
-/// undefined: none. Gives [S, kv_heads, queries_per_kv, n, head_dim]. Differentiable. On the CPU without gradients the
-/// work is cut into pieces that depend on the shapes alone, one thread each: the number of threads does not change the
-/// result.
+/// f32, keys and values also bf16 (those of a cache, which are widened a piece at a time). `alibi` [kv_heads,
+/// queries_per_kv] is what a key's position is multiplied with and then added to its score; undefined: none. Gives [S,
+/// kv_heads, queries_per_kv, n, head_dim]. Differentiable. On the CPU without gradients the work is cut into pieces
+/// that depend on the shapes alone, one thread each: the number of threads does not change the result.
 at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const at::Tensor& alibi,
                   const AttentionShape& shape);
 

@@ -220,21 +220,23 @@ void DeviceBackend<Real>::save(const std::function<void(const std::string&, std:
 
 template <typename Real>
 bool DeviceBackend<Real>::restore(const PartOf& part_of) {
-  bool whole = true;
+  const auto has = [&](const std::string& name, size_t size) {
+    const auto bytes = part_of(name);
+    return bytes && bytes->size() == size;
+  };
+  bool whole = has(kSteps, sizeof steps_);
+  visit_state(*this, [&](const std::string& name, const at::Tensor& values) {
+    whole = whole && has(name, static_cast<size_t>(values.numel()) * sizeof(Real));
+  });
+  if (!whole) return false;  // and nothing has changed
   visit_state(*this, [&](const std::string& name, at::Tensor& values) {
     const auto bytes = part_of(name);
-    if (!bytes || bytes->size() != static_cast<size_t>(values.numel()) * sizeof(Real)) {
-      whole = false;
-    } else if (whole) {
-      const at::Tensor plain = at::empty(values.sizes(), at::TensorOptions(kType));
-      if (!bytes->empty()) std::memcpy(plain.template data_ptr<Real>(), bytes->data(), bytes->size());
-      values.copy_(plain);
-    }
+    const at::Tensor plain = at::empty(values.sizes(), at::TensorOptions(kType));
+    if (!bytes->empty()) std::memcpy(plain.template data_ptr<Real>(), bytes->data(), bytes->size());
+    values.copy_(plain);
   });
-  const auto bytes = part_of(kSteps);
-  if (!bytes || bytes->size() != sizeof steps_) return false;
-  if (whole) std::memcpy(&steps_, bytes->data(), sizeof steps_);
-  return whole;
+  std::memcpy(&steps_, part_of(kSteps)->data(), sizeof steps_);
+  return true;
 }
 
 template <typename Real>

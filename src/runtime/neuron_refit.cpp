@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "base/cancel.h"
 #include "base/error.h"
 #include "linalg/cholesky.h"
 #include "runtime/device_matrix.h"
@@ -379,12 +378,14 @@ Neurons NeuronRefitter::plus(const Change& change, double share) const {
   return result;
 }
 
-bool NeuronRefitter::step(int64_t iterations, double damping, double tolerance) {
+bool NeuronRefitter::step(int64_t iterations, double damping, double tolerance, CancelCheck throw_if_cancelled) {
   const auto product_sum = [](const Change& a, const Change& b) {
     double sum = 0;
     for (size_t k = 0; k < a.of.size(); ++k) sum += inner_sum(a.of[k], b.of[k]);
     return sum;
   };
+  if (throw_if_cancelled != nullptr) throw_if_cancelled();
+  ++linearisations_;
   linearise();
   prepare(damping);
   double before = 0;
@@ -393,7 +394,8 @@ bool NeuronRefitter::step(int64_t iterations, double damping, double tolerance) 
   double size = product_sum(residual, direction);
   const double first = size;
   for (int64_t i = 0; i < iterations && size > tolerance * tolerance * first; ++i) {
-    throw_if_cancelled();
+    if (throw_if_cancelled != nullptr) throw_if_cancelled();
+    ++iterations_;
     {
       const Change along = normal(direction);
       const double length = size / product_sum(direction, along);

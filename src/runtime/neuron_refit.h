@@ -5,8 +5,8 @@
 // and y = W h (1 appended to h where down has a bias), a change moves y by
 //   J(dG, dU, dW) = W (act'(a) u (dG z) + s (dU z)) + dW h,
 // and (J^T M J + ridge) d = J^T M (t - y) is solved for it. The ridge of each row is `damping` times the mean of what
-// determines it, so that rescaling a neuron changes nothing. Products are f32 on fixed tiles, or bf16 where the model is
-// run so; neurons, steps and targets are f32 either way, and sums f64: the number of threads changes no bit.
+// determines it, so that rescaling a neuron changes nothing. Products are f32 on fixed tiles, or bf16 where the model
+// is run so; neurons, steps and targets are f32 either way, and sums f64: the number of threads changes no bit.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,6 +16,7 @@
 #include "engine/walk.h"
 #include "model/transformer.h"
 #include "runtime/layer_weights.h"
+#include "runtime/transformer.h"
 
 namespace prunenet {
 
@@ -35,8 +36,7 @@ SiteChange to_change(const Neurons& neurons, const std::vector<int64_t>& kept);
 class NeuronRefitter {
  public:
   /// `type`: of the products, kFloat or kBFloat16.
-  NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric,
-                 at::ScalarType type = at::kFloat);
+  NeuronRefitter(Neurons start, Activation activation, const Matrix<float>& metric, at::ScalarType type = at::kFloat);
 
   /// Tokens: what the FFN reads [n, D] and what it ought to give [n, D], f32. False, and nothing is taken, when there
   /// is no room for more.
@@ -45,10 +45,14 @@ class NeuronRefitter {
   /// E[e^T M e] of the neurons as they are; not `weighed`: E|e|^2.
   double error(bool weighed = true) const;
   /// One linearisation, solved: until `iterations` are done, or the residual (in the norm of the preconditioner) is
-  /// `tolerance` of what it was. Neurons are left as they were, and false is returned, when no step makes the error fall.
-  bool step(int64_t iterations, double damping, double tolerance = 1e-6);
+  /// `tolerance` of what it was. Neurons are left as they were, and false is returned, when no step makes the error
+  /// fall. Asks for a cancellation before every iteration.
+  bool step(int64_t iterations, double damping, double tolerance = 1e-6, CancelCheck throw_if_cancelled = nullptr);
   const Neurons& neurons() const { return neurons_; }
   int64_t tokens() const { return tokens_; }
+  /// Of all steps so far.
+  int64_t linearisations() const { return linearisations_; }
+  int64_t iterations() const { return iterations_; }
 
  private:
   struct Part {
@@ -81,7 +85,7 @@ class NeuronRefitter {
   at::Tensor narrow_metric_;  // in the type of the products
   Neurons narrow_;            // the neurons of the linearisation, likewise
   std::vector<Part> parts_;
-  int64_t tokens_ = 0;
+  int64_t tokens_ = 0, linearisations_ = 0, iterations_ = 0;
   std::vector<at::Tensor> ridge_;  // [K, 1], [K, 1], [1, K (+ 1)]
   std::vector<at::Tensor> scale_;  // of rows in the preconditioner, likewise
   at::Tensor inverse_inputs_, inverse_inner_, inverse_metric_;

@@ -80,8 +80,8 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
     if (!stream.defined()) stream = at::empty({rows, x.size(1)}, x.options());
     write(sequence, stream, x);
   }
-  TensorSpill spill(stream.numel() * 4 * layers, engine.scratch_folder());
-  std::vector<at::Tensor> before;  // the stream before each layer
+  TensorSpill spill(stream.numel() * 4 * layers, stream.device(), engine.scratch_folder());
+  std::vector<at::Tensor> before;  // the stream before each layer, as the spill keeps it
   for (int64_t layer = 0; layer < layers; ++layer) {
     before.push_back(spill.keep(stream));
     at::Tensor after = at::empty_like(stream);
@@ -117,7 +117,7 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
   for (int64_t layer = layers - 1; layer >= 0; --layer) {
     {
       const auto block = transformer.block(static_cast<size_t>(layer));
-      const at::Tensor entering = before.back();
+      const at::Tensor entering = spill.of(before.back());
       for_sequences(sequences, [&](const Sequence& sequence) {
         const at::Tensor x = sequence.of(entering).detach().requires_grad_(true);
         const at::Tensor input = transformer.attention_input(x, *block);

@@ -18,12 +18,12 @@ std::filesystem::path scratch_folder(const std::filesystem::path& asked) {
   return ".";
 }
 
-TensorSpill::TensorSpill(int64_t bytes, const std::filesystem::path& folder)
-    : on_disk_(bytes > kMostBytesInMemory), file_(scratch_folder(folder)) {}
+TensorSpill::TensorSpill(int64_t bytes, at::Device device, const std::filesystem::path& folder)
+    : on_disk_(bytes > kMostBytesInMemory), device_(device), file_(scratch_folder(folder)) {}
 
 at::Tensor TensorSpill::keep(const at::Tensor& tensor) {
-  if (!on_disk_ || !tensor.is_cpu()) return tensor;
-  const at::Tensor plain = tensor.contiguous();
+  if (!on_disk_) return tensor;
+  const at::Tensor plain = tensor.cpu().contiguous();
   const std::span<const std::byte> bytes = file_.put(std::as_bytes(numbers_of(plain)));
   // torch has no read-only tensors; nothing writes to this one, and the mapping would refuse it.
   return at::from_blob(const_cast<std::byte*>(bytes.data()), plain.sizes(), plain.options());

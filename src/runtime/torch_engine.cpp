@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/system.h"
+#include "engine/streaming.h"
 #include "linalg/parallel.h"
 #include "runtime/chunks.h"
 #include "runtime/guard.h"
@@ -23,23 +23,6 @@ namespace prunenet {
 namespace {
 
 constexpr int64_t kMostLogits = int64_t{1} << 25;  // at once: 128 MiB
-
-// Weights that must be converted take memory of their own: where all of them would not fit, one layer at a time is
-// converted, and again when it is needed again. A part of what is free is left to what the work itself needs.
-bool must_stream(const Checkpoint& checkpoint, const TransformerDescription& description,
-                 const EngineOptions& options) {
-  if (options.stream || options.device != "cpu") return options.stream;
-  const Dtype wanted = options.compute == ComputeType::kF32 ? Dtype::kF32 : Dtype::kBf16;
-  int64_t converted = 0;
-  for (const auto& entry : checkpoint.tensors()) {
-    const TensorSpec& spec = entry.stored.spec;
-    const bool only_looked_up = spec.name == description.embedding && description.head.weight.tensor != spec.name;
-    if (spec.dtype != wanted && !only_looked_up)
-      converted += spec.num_elements() * static_cast<int64_t>(dtype_size_bytes(wanted));
-  }
-  const int64_t available = available_memory_bytes();
-  return available > 0 && converted > available / 4 * 3;
-}
 
 at::ScalarType scalar_type(ComputeType type) {
   return type == ComputeType::kF32 ? at::kFloat : at::kBFloat16;
@@ -90,7 +73,8 @@ TorchEngine::TorchEngine(const Checkpoint& checkpoint, const ModelDescription& m
     : where_(checkpoint.folder().string()),
       description_(describe_transformer(checkpoint, model)),
       weights_(checkpoint, torch_device(options.device)),
-      stream_(must_stream(checkpoint, description_, options)),
+      stream_(
+          engine_streams(options, converted_weight_bytes(checkpoint, model, options.compute), usable_memory_bytes())),
       all_in_torch_(options.all_in_torch || !weights_.device().is_cpu()),
       scratch_folder_(options.scratch_folder),
       transformer_(prepared(description_, options), weights_, weights_.device(),

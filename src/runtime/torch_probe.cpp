@@ -23,13 +23,13 @@ int64_t bytes_of_states(const TransformerDescription& description, std::span<con
 TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>> sequences)
     : engine_(engine),
       transformer_(engine.transformer()),
-      spill_(bytes_of_states(transformer_.description(), sequences), engine.scratch_folder()) {
+      spill_(bytes_of_states(transformer_.description(), sequences), transformer_.device(), engine.scratch_folder()) {
   const at::NoGradGuard no_grad;
   for (Chunk& chunk : make_chunks(sequences)) {
     Part part;
     part.positions = transformer_.positions(chunk);
     part.states.push_back(spill_.keep(transformer_.embed(chunk)));
-    part.rows = predicting_rows(chunk).to(part.states.front().device());
+    part.rows = predicting_rows(chunk).to(transformer_.device());
     part.chunk = std::move(chunk);
     parts_.push_back(std::move(part));
   }
@@ -39,12 +39,12 @@ TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>
       const auto block = transformer_.block(layer);
       for (Part& part : parts_)
         part.states.push_back(
-            spill_.keep(transformer_.run_block(part.states.back(), *block, layer, part.chunk, part.positions)));
+            spill_.keep(transformer_.run_block(state(part, layer), *block, layer, part.chunk, part.positions)));
     }
     transformer_.release_block(layer);
   }
   for (Part& part : parts_) {
-    part.logits = logits_of(part.states.back(), part);
+    part.logits = logits_of(state(part, layers), part);
     part.states.pop_back();
     require_finite_logits(part.logits, engine_.where());
   }
@@ -92,7 +92,7 @@ std::vector<float> TorchProbe::compute(std::span<const ProbeChange> changes) {
     return result;
   }
   std::vector<at::Tensor> states;
-  for (const Part& part : parts_) states.push_back(part.states[static_cast<size_t>(first)]);
+  for (const Part& part : parts_) states.push_back(state(part, static_cast<size_t>(first)));
   for (int64_t layer = first; layer < layers; ++layer) {
     {
       const auto block = transformer_.block(static_cast<size_t>(layer));

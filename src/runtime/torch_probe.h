@@ -22,7 +22,7 @@ class TorchProbe final : public KlProbe {
   struct Part {
     Chunk chunk;
     Positions positions;
-    std::vector<at::Tensor> states;  // before each layer [n, D]
+    std::vector<at::Tensor> states;  // before each layer [n, D], as the spill keeps them
     at::Tensor rows;                 // that predict a token of the text
     at::Tensor logits;               // of those rows, on the CPU
   };
@@ -31,6 +31,8 @@ class TorchProbe final : public KlProbe {
   at::Tensor changed_layer(const at::Tensor& x, const Part& part, const LayerWeights& block, int64_t layer,
                            std::span<const ProbeChange> changes) const;
   at::Tensor logits_of(const at::Tensor& stream, const Part& part);
+  // Before that layer.
+  at::Tensor state(const Part& part, size_t layer) const { return spill_.of(part.states[layer]); }
 
   TorchEngine& engine_;
   Transformer& transformer_;

@@ -183,7 +183,12 @@ NeuronRefit TorchWalk::compute_refit(int64_t layer, const SiteChange& start, con
   result.error_before = refitter.error();
   const double damping =
       options.damping * static_cast<double>(start.kept.size()) / static_cast<double>(refitter.tokens());
-  while (result.steps < options.steps && refitter.step(options.iterations, damping, options.tolerance)) ++result.steps;
+  const CancelCheck cancel = transformer_.cancel_check();
+  while (result.steps < options.steps && refitter.step(options.iterations, damping, options.tolerance, cancel))
+    ++result.steps;
+  result.tokens = refitter.tokens();
+  result.linearisations = refitter.linearisations();
+  result.iterations = refitter.iterations();
   result.error_after = refitter.error();
   result.plain_error_after = refitter.error(false);
   result.change = to_change(refitter.neurons(), start.kept);

@@ -30,11 +30,11 @@ class TorchWalk final : public LayerWalk {
   struct Part {
     Chunk chunk;
     Positions positions;
-    at::Tensor dense, x;             // before the layer, of the dense and of the changed model; within it `dense` is after
+    at::Tensor dense, x;  // before the layer, of the dense and of the changed model; within it `dense` is after
     at::Tensor dense_attention_sum;  // of the dense model, x and what attention adds; until the FFN
-    at::Tensor dense_sum;            // y and what the FFN adds, of the dense model: `dense` itself, but for post-norm blocks
-    at::Tensor y;                    // after attention, of the changed model
-    at::Tensor inputs;               // of the site where the walk stands; undefined: not computed, or not kept
+    at::Tensor dense_sum;  // y and what the FFN adds, of the dense model: `dense` itself, but for post-norm blocks
+    at::Tensor y;          // after attention, of the changed model
+    at::Tensor inputs;     // of the site where the walk stands; undefined: not computed, or not kept
   };
 
   SiteMoments compute_moments(int64_t layer, Site site, const std::optional<TargetOptions>& options);

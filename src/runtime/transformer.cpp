@@ -264,7 +264,8 @@ at::Tensor Transformer::attention_input(const at::Tensor& x, const LayerWeights&
   return (normed_before ? normalise(x, block.attention_norm[0]) : x).to(options_.type);
 }
 
-at::Tensor Transformer::after_attention(const at::Tensor& x, const at::Tensor& output, const LayerWeights& block) const {
+at::Tensor Transformer::after_attention(const at::Tensor& x, const at::Tensor& output,
+                                        const LayerWeights& block) const {
   const at::Tensor y = x + output;
   return description_.block == BlockKind::kPostNorm ? normalise(y, block.attention_norm[0]) : y;
 }
@@ -327,7 +328,7 @@ std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
 
 void Transformer::widen_head() {
   if (options_.stream || options_.type == at::kFloat || wide_head_.defined()) return;
-  wide_head_ = head_.front().weight.to(at::kFloat);
+  wide_head_ = head_.front().weight.to(at::kFloat).contiguous();
 }
 
 at::Tensor Transformer::logits(const at::Tensor& hidden) {
@@ -335,18 +336,22 @@ at::Tensor Transformer::logits(const at::Tensor& hidden) {
   at::Tensor result;
   if (options_.type == at::kFloat) {
     result = head(hidden);
-  } else if (!options_.stream) {
-    widen_head();
+  } else if (!options_.stream && hidden.is_cpu() && !at::GradMode::is_enabled()) {
+    widen_head();  // on tiles that the runs below are made of, too
     result = product(hidden, wide_head_, head.bias.defined() ? head.bias.to(at::kFloat) : at::Tensor());
   } else {
     // In f32, a run of the vocabulary at a time: logits rounded to bf16 would be off by up to 0.06 where they are
-    // near 16.
+    // near 16. The gradient is a sum over the runs: the head that is kept is multiplied in the same ones, or whether a
+    // machine has to stream would show in the last bits.
+    widen_head();
     constexpr int64_t kRun = 4096;
     std::vector<at::Tensor> runs;
     for (int64_t first = 0; first < description_.vocab; first += kRun) {
       const int64_t count = std::min(kRun, description_.vocab - first);
       const at::Tensor bias = head.bias.defined() ? head.bias.narrow(0, first, count).to(at::kFloat) : at::Tensor();
-      runs.push_back(product(hidden, head.weight.narrow(0, first, count).to(at::kFloat), bias));
+      const at::Tensor weight = wide_head_.defined() ? wide_head_.narrow(0, first, count)
+                                                     : head.weight.narrow(0, first, count).to(at::kFloat).contiguous();
+      runs.push_back(product(hidden, weight, bias));
     }
     result = at::cat(runs, 1);
   }

@@ -15,7 +15,7 @@
 
 namespace prunenet {
 
-struct Linear;     // layer_weights.h
+struct Linear;  // layer_weights.h
 struct Norm;
 struct LayerWeights;
 struct Positions;
@@ -44,12 +44,16 @@ struct Chunk {
   std::vector<Segment> segments;
 };
 
+/// Throws once the program was told to stop. Whoever opens the engine gives it: a module has its own copy of the flag
+/// in base/cancel.h, which nobody sets.
+using CancelCheck = void (*)();
+
 class Transformer {
  public:
   struct Options {
-    at::ScalarType type = at::kFloat;        // of the matrix products: kFloat or kBFloat16
-    bool stream = false;                     // fetch a layer when it is needed and drop it afterwards
-    void (*throw_if_cancelled)() = nullptr;  // asked before every layer
+    at::ScalarType type = at::kFloat;          // of the matrix products: kFloat or kBFloat16
+    bool stream = false;                       // fetch a layer when it is needed and drop it afterwards
+    CancelCheck throw_if_cancelled = nullptr;  // asked before every layer
   };
 
   /// `description` and `source` must outlive it.
@@ -60,8 +64,9 @@ class Transformer {
   /// loop and chunks the inner one. Caches are filled and their `past` moved on.
   std::vector<at::Tensor> hidden(const std::vector<Chunk>& chunks);
 
-  /// Logits [rows, vocab], f32, of hidden states [rows, E]. Where the products are bf16 the head is multiplied in f32 even
-  /// so, and its f32 copy stays in memory (unless streaming): continuing texts asks for it at every token.
+  /// Logits [rows, vocab], f32, of hidden states [rows, E]. Where the products are bf16 the head is multiplied in f32
+  /// even so, and its f32 copy stays in memory (unless streaming): continuing texts asks for it at every token.
+  /// Streaming or not, logits and their gradients are the same to the bit.
   at::Tensor logits(const at::Tensor& hidden);
   /// Makes that copy now, where one is to be kept: before several threads ask for logits.
   void widen_head();
@@ -73,6 +78,9 @@ class Transformer {
 
   const TransformerDescription& description() const { return description_; }
   at::ScalarType type() const { return options_.type; }
+  at::Device device() const { return device_; }
+  /// As in the options; may be null.
+  CancelCheck cancel_check() const { return options_.throw_if_cancelled; }
 
   // One layer at a time, for those who walk through the model (torch_walk.h). Streams are [N, D], f32.
 
@@ -116,8 +124,8 @@ class Transformer {
   at::Device device_;
   Options options_;
   std::vector<std::shared_ptr<const LayerWeights>> blocks_;  // empty when streaming
-  std::vector<Linear> head_;                          // one, or none when streaming
-  at::Tensor wide_head_;                              // its weight in f32, from the first logits on; see forget_head
+  std::vector<Linear> head_;                                 // one, or none when streaming
+  at::Tensor wide_head_;  // its weight in f32, from the first logits on; see forget_head
 };
 
 }  // namespace prunenet

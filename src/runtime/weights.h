@@ -23,8 +23,8 @@ class WeightSource {
 };
 
 /// The weights of a checkpoint. Where the stored type is the asked one and the device is the CPU, a tensor lies in the
-/// mapping itself; else it is converted, and quantised ones are decoded, on all threads. Weights beyond the range of the asked type become infinite and show in the
-/// logits.
+/// mapping itself; else it is converted, and quantised ones are decoded, on all threads. Weights beyond the range of
+/// the asked type become infinite and show in the logits.
 class CheckpointWeights final : public WeightSource {
  public:
   /// `checkpoint` must outlive it and every tensor that it gave.

@@ -1,5 +1,6 @@
-// The forward pass against transformers' logits, family by family.
+// The forward pass against transformers' logits, family by family; on the device that test_device.h names.
 #include "golden_model.h"
+#include "test_device.h"
 
 using namespace prunenet;
 using namespace prunenet::test;
@@ -22,7 +23,7 @@ TEST_P(Golden_, LogitsLossAndGreedyTokensAreThoseOfTransformers) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
   const Golden golden = read_golden(folder);
-  RunningModel running(folder);
+  RunningModel running(folder, on_test_device());
   const std::vector<std::vector<TokenId>> sequences{golden.ids};
   const Logits logits = running.engine.logits(sequences);
   ASSERT_EQ(logits.rows, static_cast<int64_t>(golden.ids.size()));
@@ -39,7 +40,7 @@ TEST_P(Golden_, StreamingALayerAtATimeGivesTheSameBits) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
   const Golden golden = read_golden(folder);
-  RunningModel whole(folder), streamed(folder, {.stream = true});
+  RunningModel whole(folder, on_test_device()), streamed(folder, on_test_device({.stream = true}));
   const std::vector<std::vector<TokenId>> sequences{
       golden.ids, {5, 6, 7}, {golden.ids.begin(), golden.ids.begin() + 3}};
   EXPECT_EQ(whole.engine.logits(sequences).values, streamed.engine.logits(sequences).values);
@@ -51,7 +52,7 @@ TEST_P(Golden_, Bf16StaysWithinItsRounding) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
   const Golden golden = read_golden(folder);
-  RunningModel running(folder, {.compute = ComputeType::kBf16});
+  RunningModel running(folder, on_test_device({.compute = ComputeType::kBf16}));
   const std::vector<std::vector<TokenId>> sequences{golden.ids};
   const Logits logits = running.engine.logits(sequences);
   float largest = 0;
@@ -77,7 +78,7 @@ TEST(Mistral, TheExactWindowIsNotTheOneOfTransformersEager) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / "mistral";
   const auto eager = nlohmann::json::parse(read_bytes(folder / "golden.json"));
-  RunningModel running(folder);
+  RunningModel running(folder, on_test_device());
   const auto ids = eager["input_ids"].get<std::vector<TokenId>>();
   EXPECT_GT(std::abs(nll_sum(running.engine, ids) - eager["nll_sum"].get<double>()), 1e-3);
 }
@@ -85,7 +86,7 @@ TEST(Mistral, TheExactWindowIsNotTheOneOfTransformersEager) {
 TEST(Stories, LossOfEverySentenceAndTheGreedyStory) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "models" / "stories260K";
-  RunningModel running(folder);
+  RunningModel running(folder, on_test_device());
   const auto golden = nlohmann::json::parse(read_bytes(folder / "golden.json"));
   for (const auto& sentence : golden["sentences"]) {
     const auto ids = sentence["ids"].get<std::vector<TokenId>>();

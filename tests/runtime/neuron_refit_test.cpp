@@ -358,7 +358,8 @@ TEST_F(NeuronRefit, TargetsThatAreNotFiniteMoveNothing) {
   EXPECT_TRUE(at::equal(refitter.neurons().up, start.up));
 }
 
-// Products in bf16 round each factor to 8 bits: the errors that they report and reach are those of f32 to about a per cent.
+// Products in bf16 round each factor to 8 bits: the errors that they report and reach are those of f32 to about a per
+// cent.
 TEST_F(NeuronRefit, NarrowProductsComeAsFar) {
   Shape shape;
   shape.inputs = 24;

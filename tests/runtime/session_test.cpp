@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "golden_model.h"
+#include "test_device.h"
 
 using namespace prunenet;
 using namespace prunenet::test;
@@ -22,7 +23,7 @@ class Sessions : public testing::TestWithParam<std::string> {};
 
 TEST_P(Sessions, UnequalSequencesGrowTogetherAsTheyWouldAlone) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  RunningModel running(data / "golden" / GetParam());
+  RunningModel running(data / "golden" / GetParam(), on_test_device());
   std::vector<std::vector<TokenId>> whole{{5}, {9, 8, 7, 6, 5, 4, 3, 2, 1, 10, 11, 12}, {3, 1, 4}, {2}};
   const auto session = running.engine.open_session(4, 40);
   std::vector<std::vector<TokenId>> fresh = whole;
@@ -47,7 +48,7 @@ TEST_P(Sessions, UnequalSequencesGrowTogetherAsTheyWouldAlone) {
 
 TEST_P(Sessions, KeptSequencesGoOnAndTheOthersAreForgotten) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  RunningModel running(data / "golden" / GetParam());
+  RunningModel running(data / "golden" / GetParam(), on_test_device());
   std::vector<std::vector<TokenId>> whole{{5, 6}, {9, 8}, {3, 1, 4}, {2, 7}, {1, 1, 1}};
   const auto session = running.engine.open_session(5, 20);
   session->append(whole);
@@ -66,7 +67,7 @@ TEST_P(Sessions, KeptSequencesGoOnAndTheOthersAreForgotten) {
 
 TEST_P(Sessions, ScoresDoNotDependOnTheCompany) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  RunningModel running(data / "golden" / GetParam());
+  RunningModel running(data / "golden" / GetParam(), on_test_device());
   std::vector<ScoreRequest> requests{
       {{1, 2, 3, 4, 5}, 1}, {{9, 8, 7, 6, 5}, 3}, {{4, 4}, 1}, {{7}, 1}, {{1, 2, 3, 4, 5, 6, 7, 8, 9}, 9}};
   const auto together = running.engine.score(requests);
@@ -95,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(AllFamilies, Sessions, testing::ValuesIn(kGoldenModels)
 
 TEST(Session, BeyondItsCapacityIsAnError) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  RunningModel running(data / "golden" / "llama");
+  RunningModel running(data / "golden" / "llama", on_test_device());
   const auto session = running.engine.open_session(1, 3);
   const std::vector<std::vector<TokenId>> two{{1, 2}};
   session->append(two);

@@ -6,12 +6,19 @@
 #include <string>
 
 #include "engine/accelerator.h"
+#include "engine/engine.h"
 
 namespace prunenet::test {
 
 inline std::string test_device() {
   const char* name = std::getenv("PRUNENET_TEST_DEVICE");
   return name == nullptr || *name == '\0' ? "cpu" : name;
+}
+
+/// The same options there.
+inline EngineOptions on_test_device(EngineOptions options = {}) {
+  options.device = test_device();
+  return options;
 }
 
 inline AcceleratorOptions test_accelerator_options() {

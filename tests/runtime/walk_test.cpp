@@ -9,6 +9,7 @@
 #include "model/weights.h"
 #include "runtime/layer_weights.h"
 #include "slice/slice.h"
+#include "test_device.h"
 
 using namespace prunenet;
 using namespace prunenet::test;
@@ -41,7 +42,9 @@ SiteChange plain_cut(const Matrix<float>& weight, int64_t offset) {
   return change;
 }
 
-double largest(const Matrix<float>& m) { return static_cast<double>(m.cwiseAbs().maxCoeff()); }
+double largest(const Matrix<float>& m) {
+  return static_cast<double>(m.cwiseAbs().maxCoeff());
+}
 
 Matrix<float> symmetric(Matrix<float> upper) {
   upper.triangularView<Eigen::StrictlyLower>() = upper.transpose();
@@ -53,7 +56,7 @@ class Walk : public testing::TestWithParam<std::string> {};
 TEST_P(Walk, CutNeuronsAreTheFolderThatWasCut) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
-  RunningModel whole(folder);
+  RunningModel whole(folder, on_test_device());
   const auto texts = texts_of(read_golden(folder));
   Mask mask = whole_mask(whole.model);
   const auto walk = whole.engine.open_walk(texts);
@@ -68,7 +71,7 @@ TEST_P(Walk, CutNeuronsAreTheFolderThatWasCut) {
   const TemporaryFolder temporary;
   SilentProgress silent;
   write_slice(whole.checkpoint, plan_slice(whole.checkpoint, whole.model, mask), temporary / "cut", {}, silent);
-  RunningModel cut(temporary / "cut");
+  RunningModel cut(temporary / "cut", on_test_device());
   const double expected = measure_divergence(whole.engine, cut.engine, texts, silent).kl_nats;
   EXPECT_GT(expected, 1e-6);
   EXPECT_NEAR(by_walk, expected, 1e-6 + 1e-4 * expected);
@@ -78,7 +81,7 @@ TEST_P(Walk, CutNeuronsAreTheFolderThatWasCut) {
 TEST_P(Walk, UnchangedModelsWantWhatTheirMatricesGive) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
-  RunningModel whole(folder);
+  RunningModel whole(folder, on_test_device());
   const auto texts = texts_of(read_golden(folder));
   const auto walk = whole.engine.open_walk(texts);
   for (size_t l = 0; l < whole.model.layers.size(); ++l) {
@@ -106,7 +109,7 @@ TEST_P(Walk, UnchangedModelsWantWhatTheirMatricesGive) {
 TEST_P(Walk, FeedbackAsksForWhatTheChangeBeforeTook) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
-  RunningModel whole(folder);
+  RunningModel whole(folder, on_test_device());
   const auto texts = texts_of(read_golden(folder));
   const auto means = [](const std::vector<double>& values) {
     return Eigen::VectorXd(Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<int64_t>(values.size())));
@@ -137,7 +140,7 @@ TEST_P(Walk, FeedbackAsksForWhatTheChangeBeforeTook) {
 TEST_P(Walk, ADroppedLayerCostsWhatTheProbeSays) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
   const auto folder = data / "golden" / GetParam();
-  RunningModel whole(folder);
+  RunningModel whole(folder, on_test_device());
   const auto texts = texts_of(read_golden(folder));
   const auto probe = whole.engine.open_probe(texts);
   EXPECT_EQ(probe->mean_kl({}), 0.0);
@@ -244,8 +247,7 @@ TEST(WalkThreads, ChangeNoBit) {
     refit.steps = 1;
     refit.iterations = 3;
     refit.metric = Matrix<float>::Identity(64, 64);
-    const NeuronRefit refitted =
-        walk->refit_neurons(3, plain_cut(dense_matrix(model, 3, Site::kFfn), 1), refit);
+    const NeuronRefit refitted = walk->refit_neurons(3, plain_cut(dense_matrix(model, 3, Site::kFfn), 1), refit);
     EXPECT_EQ(refitted.steps, 1);
     EXPECT_LT(refitted.error_after, refitted.error_before);
     add(refitted.change.weight.leftCols(64));
@@ -324,6 +326,38 @@ TEST(WalkReplay, WithoutMeasuringIsTheSameToTheBit) {
     EXPECT_GT(measured.back(), 0);
     EXPECT_EQ(measured, numbers_after(false));
   }
+}
+
+// Only what the engine is given tells it to stop: its module has a flag of its own that nobody sets.
+TEST(WalkRefit, CountsWhatItDidAndStopsBetweenIterations) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  static int64_t asked = 0, allowed = 0;
+  asked = 0, allowed = int64_t{1} << 40;
+  EngineOptions options;
+  options.throw_if_cancelled = [] {
+    if (++asked > allowed) fail(ErrorCode::kCancelled, "test", "interrupted");
+  };
+  const auto folder = data / "golden" / "llama";
+  RunningModel whole(folder, options);
+  const auto texts = texts_of(read_golden(folder));
+  const auto walk = whole.engine.open_walk(texts);
+  walk->measure(1, Site::kFfn, std::nullopt);
+  const SiteChange start = plain_cut(dense_matrix(whole, 1, Site::kFfn), 0);
+  NeuronRefitOptions refit;
+  refit.steps = 2;
+  refit.iterations = 4;
+  refit.tolerance = 1e-20;
+  refit.metric = Matrix<float>::Identity(start.weight.rows(), start.weight.rows());
+  asked = 0;
+  const auto done = walk->refit_neurons(1, start, refit);
+  EXPECT_EQ(done.tokens, walk->num_tokens());
+  EXPECT_EQ(done.steps, 2);
+  EXPECT_EQ(done.linearisations, 2);
+  EXPECT_EQ(done.iterations, 8);
+  EXPECT_EQ(asked, 2 + 8);
+  asked = 0, allowed = 4;
+  expect_error(ErrorCode::kCancelled, {"interrupted"}, [&] { walk->refit_neurons(1, start, refit); });
+  EXPECT_EQ(asked, 5);
 }
 
 TEST(WalkBadInput, NamesTheLayerThatOverflows) {
