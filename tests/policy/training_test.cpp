@@ -1,5 +1,6 @@
 // Training and drawing: distributions of the draws, determinism, no NaN at any width, and the file of a policy.
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "base/random.h"
@@ -155,6 +156,22 @@ TEST(Train, ManyEpisodesEndInRandomPruningAsMeasuredOfThePublishedPolicy) {
   EXPECT_GT(logits.minCoeff(), 2);  // sigmoid above 0.88 for every row
 }
 
+// Learns so fast that the draws of an episode show which policy drew them.
+constexpr AdamWOptions kFast{.learning_rate = 0.3};
+
+void expect_same(const TrainResult& found, const TrainResult& expected) {
+  EXPECT_EQ(found.policy.p, expected.policy.p);
+  EXPECT_EQ(found.policy.b, expected.policy.b);
+  EXPECT_EQ(found.policy.q, expected.policy.q);
+  EXPECT_EQ(found.best_episode, expected.best_episode);
+  ASSERT_EQ(found.episodes.size(), expected.episodes.size());
+  for (size_t e = 0; e < expected.episodes.size(); ++e) {
+    EXPECT_EQ(found.episodes[e].total_reward, expected.episodes[e].total_reward);
+    EXPECT_EQ(found.episodes[e].avg_ks, expected.episodes[e].avg_ks);
+    EXPECT_EQ(found.episodes[e].avg_ks_error, expected.episodes[e].avg_ks_error);
+  }
+}
+
 // Stopped before any one of its puts, a training goes on from what is there and ends with the bits of an undisturbed one.
 TEST(Train, GoesOnAfterBeingStoppedAtAnyMomentWithTheSameBits) {
   MadeLayers<float> layers(3, 40, 12);
@@ -163,7 +180,7 @@ TEST(Train, GoesOnAfterBeingStoppedAtAnyMomentWithTheSameBits) {
   SilentProgress progress;
   SpectrumBase<float> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
   const auto run = [&](test::MemoryStore& store) {
-    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(40, 12, 5), {});
+    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(40, 12, 5), kFast);
     return train_prunenet(backend, keep, {kEpisodes, 0.99, false, 5}, store, progress);
   };
   test::MemoryStore undisturbed;
@@ -176,21 +193,118 @@ TEST(Train, GoesOnAfterBeingStoppedAtAnyMomentWithTheSameBits) {
     for (store.puts_left = 1;; ++store.puts_left) {  // and again and again, a little later each time
       const int64_t limit = store.puts_left;
       try {
-        const TrainResult result = run(store);
-        EXPECT_EQ(result.policy.p, expected.policy.p) << "stopped at put " << stop;
-        EXPECT_EQ(result.policy.b, expected.policy.b);
-        EXPECT_EQ(result.policy.q, expected.policy.q);
-        EXPECT_EQ(result.best_episode, expected.best_episode);
-        ASSERT_EQ(result.episodes.size(), expected.episodes.size());
-        for (size_t e = 0; e < expected.episodes.size(); ++e) {
-          EXPECT_EQ(result.episodes[e].total_reward, expected.episodes[e].total_reward);
-          EXPECT_EQ(result.episodes[e].avg_ks, expected.episodes[e].avg_ks);
-        }
+        SCOPED_TRACE("stopped at put " + std::to_string(stop));
+        expect_same(run(store), expected);
         break;
       } catch (const test::MemoryStore::Stopped&) {
         store.puts_left = limit;
       }
     }
+  }
+}
+
+// The same with estimated distances, and spectra from the cache that the stopped run filled.
+TEST(SlowTrain, GoesOnWithEstimatesAndACacheWithTheSameBits) {
+  const test::TemporaryFolder folder;
+  MadeLayers<float> layers(1, 1400, kEstimateFromOrder);
+  SilentProgress progress;
+  const auto run = [&](test::MemoryStore& store, SpectrumCache cache) {
+    SpectrumBase<float> spectra(folder.path(), SpectrumRoute::kGram, SpectrumMethod::kEstimate, std::move(cache));
+    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(1400, kEstimateFromOrder, 5), kFast);
+    return train_prunenet(backend, {1200}, {2, 0.99, false, 5}, store, progress);
+  };
+  test::MemoryStore undisturbed;
+  const TrainResult expected = run(undisturbed, {});
+  EXPECT_GT(expected.episodes[1].avg_ks_error, 0) << "not estimated";
+  for (int64_t stop = 0; stop < undisturbed.puts; ++stop) {
+    SCOPED_TRACE("stopped at put " + std::to_string(stop));
+    test::MemoryStore store;
+    store.puts_left = stop;
+    EXPECT_THROW(run(store, SpectrumCache(folder / "cache")), test::MemoryStore::Stopped);
+    store.puts_left = -1;
+    expect_same(run(store, SpectrumCache(folder / "cache")), expected);
+  }
+  EXPECT_EQ(test::folder_contents(folder / "cache").size(), 1u);
+}
+
+// A training of three layers, stopped after some whole episodes.
+class StoppedTraining : public testing::Test {
+ protected:
+  static constexpr int64_t kEpisodes = 6;
+  TrainResult run(test::MemoryStore& store) {
+    HostBackend<float> backend(layers_, spectra_, PolicyNetwork<float>::initial(40, 12, 5), kFast);
+    return train_prunenet(backend, {30, 30, 30}, {kEpisodes, 0.99, false, 5}, store, progress_);
+  }
+  // As it stands when the record of so many episodes has been put and one part of the next.
+  test::MemoryStore stopped_after(int64_t episodes) {
+    for (int64_t puts = 1;; ++puts) {
+      test::MemoryStore store;
+      store.puts_left = puts;
+      EXPECT_THROW(run(store), test::MemoryStore::Stopped);
+      int64_t done = 0;
+      if (const auto record = store.find("policy.record")) std::memcpy(&done, record->data() + sizeof done, sizeof done);
+      if (done < episodes) continue;
+      store.puts_left = -1;
+      return store;
+    }
+  }
+  std::vector<std::string> names_with(const test::MemoryStore& store, const std::string& ending) {
+    std::vector<std::string> names = store.names();
+    std::erase_if(names, [&](const std::string& name) { return !name.ends_with(ending); });
+    return names;
+  }
+
+ private:
+  MadeLayers<float> layers_{3, 40, 12};
+  SpectrumBase<float> spectra_{std::filesystem::temp_directory_path(), SpectrumRoute::kGram};
+  SilentProgress progress_;
+};
+
+// Whatever part is missing, training starts anew; and stopped while it does, it never takes the old record for its own.
+TEST_F(StoppedTraining, StartsAnewWithoutOneOfItsPartsWhereverThatIsStopped) {
+  test::MemoryStore undisturbed;
+  const TrainResult expected = run(undisturbed);
+  // The state is in set 0, then in set 1, which the first episode anew writes over part by part with its own.
+  for (const int64_t episodes : {2, 3}) {
+    const test::MemoryStore stopped = stopped_after(episodes);
+    for (const std::string& part : stopped.names()) {
+      for (int64_t stop = 0; stop < 20; ++stop) {  // more puts than an episode makes
+        SCOPED_TRACE(part + " missing after " + std::to_string(episodes) + " episodes, stopped at put " + std::to_string(stop));
+        test::MemoryStore store = stopped;
+        store.remove(part);
+        store.puts_left = stop;
+        EXPECT_THROW(run(store), test::MemoryStore::Stopped);
+        store.puts_left = -1;
+        expect_same(run(store), expected);
+      }
+    }
+  }
+}
+
+TEST_F(StoppedTraining, StartsAnewFromABestPolicyThatDoesNotFit) {
+  test::MemoryStore undisturbed;
+  const TrainResult expected = run(undisturbed);
+  const test::MemoryStore stopped = stopped_after(2);
+  const auto expect_anew = [&](const std::string& ending, std::span<const std::byte> bytes) {
+    test::MemoryStore store = stopped;
+    const auto names = names_with(store, ending);
+    ASSERT_FALSE(names.empty());
+    for (const std::string& name : names) store.put(name, bytes);
+    const int64_t puts = store.puts;
+    expect_same(run(store), expected);
+    EXPECT_EQ(store.puts - puts, undisturbed.puts) << "it went on from the record";
+  };
+  for (const auto& [units, width] : std::vector<std::pair<int64_t, int64_t>>{
+           {12, 40}, {40, 13}, {0, 0}, {-40, -12}, {int64_t{1} << 62, 12}, {480, 1}}) {
+    SCOPED_TRACE(std::to_string(units) + " x " + std::to_string(width));
+    const int64_t shape[] = {units, width};
+    expect_anew(".shape", std::as_bytes(std::span(shape)));
+  }
+  const std::vector<float> few(39, 1);
+  for (const char* part : {".shape", "best0.p", "best0.b", "best0.q", "best1.p", "best1.b", "best1.q"}) {
+    if (names_with(stopped, part).empty()) continue;
+    SCOPED_TRACE(part);
+    expect_anew(part, std::as_bytes(std::span(few)));
   }
 }
 
