@@ -72,13 +72,15 @@ std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptio
   engine.stream = options.stream;
   engine.threads = options.usable_threads();
   engine.throw_if_cancelled = &throw_if_cancelled;
+  engine.scratch_folder = options.scratch_folder;
   progress.begin("loading the model", 1);
   auto loaded = load_engine(open.checkpoint, open.model, engine);
   progress.advance(1);
   progress.end();
   if (loaded->streams() && !options.stream) {
-    progress.note("the converted weights would not fit into memory: one layer at a time is converted, as with --stream" +
-                  std::string(options.dtype == "bf16" ? "" : "; --dtype bf16 takes half the memory, and bf16 weights none"));
+    progress.note(
+        "the converted weights would not fit into memory: one layer at a time is converted, as with --stream" +
+        std::string(options.dtype == "bf16" ? "" : "; --dtype bf16 takes half the memory, and bf16 weights none"));
   }
   return loaded;
 }

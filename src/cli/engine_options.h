@@ -1,6 +1,7 @@
 // The options of every verb that runs a model, and opening the engine by them.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,7 @@ struct EngineVerbOptions : CommonOptions {
   std::string dtype = "f32";
   std::string device = "cpu";
   bool stream = false;
+  std::filesystem::path scratch_folder;  // no option: a verb with an output has it on that disk; empty: TMPDIR
 };
 
 /// Adds --dtype, --device and --stream, and the common options of a verb that computes.
@@ -27,7 +29,8 @@ void add_engine_choices(CLI::App& verb, EngineVerbOptions& options);
 /// Starts the program again, once, with OpenMP's threads sleeping while they wait.
 void let_waiting_threads_sleep();
 
-/// A model ready to run; `open` must outlive it. Throws what load_engine throws.
+/// A model ready to run; `open` must outlive it. What it spills goes to the options' scratch folder, or the nearest
+/// folder above that is there. Throws what load_engine throws.
 std::unique_ptr<Engine> open_engine(const OpenModel& open, const EngineVerbOptions& options, Progress& progress);
 
 /// Adds --device alone.

@@ -107,7 +107,9 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     request.open = &open;
     request.self = &options.self;
     request.selection = &options.selection;
-    request.engine = &options;
+    EngineVerbOptions engine = options;
+    engine.scratch_folder = resolved_path(options.output).parent_path();
+    request.engine = &engine;
     request.store = &store;
     request.times = &outcome.times;
     request.wants_layer_kl = !options.report.empty() && needs_engine(options.self) && options.self.moments.empty();
