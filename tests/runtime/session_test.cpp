@@ -9,8 +9,9 @@ using namespace prunenet::test;
 
 namespace {
 
-// The same products in other shapes: sums are taken in another order.
-constexpr double kTolerance = 1e-5;
+// The same products in other shapes: sums are taken in another order. The processor's tiles keep most of it; elsewhere
+// every shape has an order of its own, and the goldens' tolerance is what holds.
+const double kTolerance = test_device() == "cpu" ? 1e-5 : 2e-5;
 
 std::vector<float> last_logits(Engine& engine, const std::vector<TokenId>& ids) {
   const std::vector<std::vector<TokenId>> sequences{ids};
