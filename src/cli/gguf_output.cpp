@@ -26,10 +26,10 @@ bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
 
 void require_prune_possible(const PruneOptions& options, const OpenModel& open) {
   if (!goes_through_folder(options, open)) {
-    require_output_possible(open.checkpoint, options.output, options.force);
+    require_output_possible(open.checkpoint, options.output, options.may_replace_output());
     return;
   }
-  require_gguf_possible(open.checkpoint, options.output, options.force);
+  require_gguf_possible(open.checkpoint, options.output, options.may_replace_output());
   const bool cuts_heads = options.is_self() && (options.self.heads > 0 || options.self.ratio_total);
   if (cuts_heads && !gguf_heads_may_be_cut(open.model.family)) {
     fail(ErrorCode::kUnsupported, options.self.heads > 0 ? "--heads" : "--ratio-total",
@@ -40,7 +40,7 @@ void require_prune_possible(const PruneOptions& options, const OpenModel& open) 
 }
 
 GgufOutput::GgufOutput(const PruneOptions& options, const OpenModel& open)
-    : options_(options), open_(open), file_(resolved_path(options.output), options.force, is_gguf_file) {}
+    : options_(options), open_(open), file_(resolved_path(options.output), options.may_replace_output(), is_gguf_file) {}
 
 void GgufOutput::write(const SlicePlan& plan, SliceOptions slice, Outcome& outcome, Progress& progress) {
   ToGgufOptions to = gguf_options(options_, open_);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +13,7 @@
 #include "base/version.h"
 #include "checkpoint/fingerprint.h"
 #include "cli/format.h"
+#include "engine/load.h"
 #include "linalg/blas_info.h"
 
 namespace prunenet::cli {
@@ -21,18 +24,28 @@ std::string option_name(std::string key) {
   return "--" + key;
 }
 
-// Whether the same command may come further another time.
-bool may_go_on(ErrorCode code) {
+// Enough to tell apart what nobody makes to look alike, and short enough for a message.
+std::string digits_of(Sha256& hash) {
+  constexpr size_t kDigits = 16;
+  return hash.hex_digest().substr(0, kDigits);
+}
+
+// What has to happen before the same command can go on.
+const char* when_to_go_on(ErrorCode code) {
   switch (code) {
+    case ErrorCode::kNoSpace:
+      return "the same command goes on from there when there is room";
+    case ErrorCode::kNotFound:
+    case ErrorCode::kExists:
     case ErrorCode::kFormat:
     case ErrorCode::kMismatch:
     case ErrorCode::kUnsupported:
     case ErrorCode::kBadOption:
+      return "once that is mended, the same command goes on from there";
     case ErrorCode::kNonFinite:
-    case ErrorCode::kNotFound:
-      return false;
+      return "the same command goes on from there, and --restart begins anew";
     default:
-      return true;
+      return "the same command goes on from there";
   }
 }
 
@@ -45,25 +58,71 @@ void add_restart_option(CLI::App& verb, bool& restart) {
       "goes on from it, and another is refused");
 }
 
+std::string text_hash(const std::string& text) {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return digits_of(hash);
+}
+
 std::string file_hash(const std::string& path) {
   try {
     const MappedFile file(path);
     Sha256 hash;
     hash.update(file.bytes());
-    return hash.hex_digest();
+    return digits_of(hash);
   } catch (const Error&) {
     return {};
   }
 }
 
-RunJournal::Identity run_identity(const std::string& verb, const OpenModel& open, const Json& options) {
+std::string folder_hash(const std::string& path) {
+  constexpr size_t kStretchBytes = 4096;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  Sha256 hash;
+  for (const auto& name : files) {
+    const MappedFile file(name);
+    const auto bytes = file.bytes();
+    const std::string words = fmt::format("{} {}\n", name.filename().string(), bytes.size());
+    hash.update(std::as_bytes(std::span(words)));
+    const size_t size = std::min(bytes.size(), kStretchBytes);
+    for (const size_t part : {0, 1, 2}) hash.update(bytes.subspan((bytes.size() - size) / 2 * part, size));
+    hash.update(bytes.last(size));
+  }
+  return digits_of(hash);
+}
+
+std::string ids_hash(const std::vector<std::vector<TokenId>>& sequences) {
+  Sha256 hash;
+  for (const auto& ids : sequences) {
+    const uint64_t count = ids.size();
+    hash.update(std::as_bytes(std::span(&count, 1)));
+    hash.update(std::as_bytes(std::span(ids)));
+  }
+  return digits_of(hash);
+}
+
+std::string engine_name() {
+  try {
+    return runtime_about();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+RunJournal::Identity run_identity(const std::string& verb, const OpenModel& open, const Json& options,
+                                  const RunJournal::Identity& more) {
   RunJournal::Identity identity{{"the program", std::string("prunenet ") + PRUNENET_VERSION},
                                 {"the verb", verb},
                                 {"the model's fingerprint", model_fingerprint(open.checkpoint)}};
   for (const auto& [key, value] : options.items())
     identity.emplace_back(option_name(key), value.is_string() ? value.get<std::string>() : value.dump());
+  identity.insert(identity.end(), more.begin(), more.end());
   // Kernels differ in their last bits.
-  identity.emplace_back("linear algebra", blas_info().name);
+  identity.emplace_back("linear algebra", arithmetic_name());
   return identity;
 }
 
@@ -82,30 +141,37 @@ void JournalledRun::say_what_is_there(const std::string& done, Progress& progres
       fmt::format("going on from an unfinished run of this command{}{}: {}", done.empty() ? "" : ", ", done, kept()));
 }
 
-std::optional<std::string> JournalledRun::remembered_output() const {
-  const auto bytes = journal_.find(kOutput);
+std::optional<std::string> JournalledRun::remembered(const char* name) const {
+  const auto bytes = journal_.find(name);
   if (!bytes) return std::nullopt;
   return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+}
+
+void JournalledRun::finish(Progress& progress) {
+  if (journal_.finish()) return;
+  progress.warn("the output is whole, but " + journal_.folder().string() +
+                " cannot be removed: delete it, or the same command goes on from it and writes the output again");
 }
 
 void JournalledRun::stop() {
   try {
     throw;
   } catch (const Error& error) {
-    if (!may_go_on(error.code())) journal_.finish();
+    if (error.code() == ErrorCode::kNonFinite && !goes_on()) journal_.finish();
     if (journal_.num_parts() == 0) throw;
     if (error.code() == ErrorCode::kCancelled) {
       throw Error(error.code(), "",
                   "interrupted; no output was written, and what is finished is kept in " + kept() +
                       ": the same command goes on from there");
     }
-    const char* when = error.code() == ErrorCode::kNoSpace ? "the same command goes on from there when there is room"
-                                                           : "the same command goes on from there";
-    throw Error(error.code(), "", fmt::format("{}; what is finished is kept in {}: {}", error.what(), kept(), when));
-  } catch (const std::exception&) {
-    if (journal_.num_parts() > 0)
-      fmt::print(stderr, "what is finished is kept in {}: the same command goes on from there\n", kept());
-    throw;
+    throw Error(
+        error.code(), "",
+        fmt::format("{}; what is finished is kept in {}: {}", error.what(), kept(), when_to_go_on(error.code())));
+  } catch (const std::exception& error) {
+    if (journal_.num_parts() == 0) throw;
+    const bool is_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+    throw std::runtime_error(fmt::format("{}; what is finished is kept in {}: the same command goes on from there",
+                                         is_memory ? "out of memory" : error.what(), kept()));
   }
 }
 

@@ -3,8 +3,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/run_journal.h"
+#include "base/token_id.h"
 #include "cli/verb.h"
 
 namespace prunenet::cli {
@@ -12,12 +14,22 @@ namespace prunenet::cli {
 /// --restart.
 void add_restart_option(CLI::App& verb, bool& restart);
 
-/// What says which run a journal belongs to: program, verb, the weights and what is written beside them, then `options`
-/// (as an artefact states them; a key becomes the option of the same name).
-RunJournal::Identity run_identity(const std::string& verb, const OpenModel& open, const Json& options);
-/// SHA-256 of a file's bytes, for what decides the result and is no option; empty for what cannot be read, of which
-/// whoever needs it will say more.
+/// What says which run a journal belongs to: program, verb, the weights and what is written beside them, `options` (as
+/// an artefact states them; a key becomes the option of the same name), and `more`: what decides the result and is no
+/// option, under names for people ("the file of --mask").
+RunJournal::Identity run_identity(const std::string& verb, const OpenModel& open, const Json& options,
+                                  const RunJournal::Identity& more = {});
+/// A hash of a text.
+std::string text_hash(const std::string& text);
+/// That of a file's bytes; empty for what cannot be read, of which whoever needs it will say more.
 std::string file_hash(const std::string& path);
+/// A hash of the names and sizes of a folder's files, and of three stretches of each (as model_fingerprint takes them:
+/// moments may be as large as a model). Throws what MappedFile throws.
+std::string folder_hash(const std::string& path);
+/// Of sequences of ids.
+std::string ids_hash(const std::vector<std::vector<TokenId>>& sequences);
+/// The libraries behind the engine; empty where there is none, of which whoever needs it will say more. Loads it.
+std::string engine_name();
 
 class JournalledRun {
  public:
@@ -30,18 +42,21 @@ class JournalledRun {
   /// Tells the user that the run goes on from them; `done` says in words what they come to, where that is known.
   void say_what_is_there(const std::string& done, Progress& progress) const;
 
-  /// The run is done: nothing is kept.
-  void finish() { journal_.finish(); }
-  /// Called while an exception is handled. Rethrows it with a word on what is kept and how to go on; where the same
-  /// command would fail in the same way, nothing is kept.
+  /// From here on no other process begins the same work. Throws what RunJournal::claim throws.
+  void claim() { journal_.claim(); }
+  /// The run is done: nothing is kept. Warns where that cannot be.
+  void finish(Progress& progress);
+  /// Called while an exception is handled. Rethrows it with a word on what is kept and how to go on. What an earlier
+  /// run has finished is kept whatever the error; of a run that began with nothing, no part is kept when it came upon
+  /// NaN, as it would again.
   [[noreturn]] void stop();
 
-  /// The text that the finished output will hold, and that tells it from any other.
-  void remember_output(const std::string& text) { journal_.put(kOutput, std::as_bytes(std::span(text))); }
-  /// The one that an unfinished run remembered before it wrote its output.
-  std::optional<std::string> remembered_output() const;
+  /// What a run remembers before it writes its output (the text that tells it from any other) and its report (a hash):
+  /// so that, stopped between there and its end, it knows them for its own.
+  std::optional<std::string> remembered(const char* name) const;
 
   static constexpr const char* kOutput = "output";
+  static constexpr const char* kReport = "report";
 
  private:
   std::string kept() const;

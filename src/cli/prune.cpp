@@ -17,6 +17,7 @@
 #include "cli/self_output.h"
 #include "cli/sizes.h"
 #include "cli/training_output.h"
+#include "engine/load.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
@@ -34,6 +35,10 @@ Report make_report(const PruneOptions& options, const OpenModel& open, const Out
   const Json said = options_json(options, open);
   for (const auto& [key, value] : said.items()) {
     report.options.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  if (!options.uses_policy()) {  // else they are among the others
+    report.options.emplace_back("precision", uses_f64(options.training, open.model) ? "f64" : "f32");
+    report.options.emplace_back("route", options.training.route);
   }
   report.options.emplace_back("time", format_duration(elapsed_s));
   report.options.emplace_back("peak memory", format_bytes(static_cast<double>(peak_rss_bytes())));
@@ -135,6 +140,7 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
 std::string finished_words(const PruneOptions& options, const OpenModel& open, const ResultStore& store) {
   if (!options.is_self() || options.self.ratio_total) return "";
   const auto layers = static_cast<int64_t>(open.model.layers.size());
+  // Those that go count as well: the walk comes past them.
   const int64_t finished = num_finished_layers(store, layers);
   return finished == 0 ? "which has finished no layer yet" : fmt::format("which has finished {} of {} layers", finished, layers);
 }
@@ -146,7 +152,12 @@ void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStor
   std::vector<PhaseRow> phases;
   if (options.phases) phases = phase_rows(outcome.times, elapsed_s, options.dtype == "bf16");
   if (!options.report.empty()) {
-    write_file_atomically(options.report, render_html(make_report(options, open, outcome, elapsed_s)), options.force);
+    const std::string html = render_html(make_report(options, open, outcome, elapsed_s));
+    if (options.keeps_parts()) {
+      const std::string hash = text_hash(html);
+      store.put(JournalledRun::kReport, std::as_bytes(std::span(hash)));
+    }
+    write_file_atomically(options.report, html, options.may_replace_report());
   }
   if (options.json) {
     Json json = result_json(options, open, outcome, elapsed_s);
@@ -165,21 +176,24 @@ void prune(PruneOptions options) {
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
   require_report_possible(options.report, options.force || may_go_on, {options.model, options.output});
   const OpenModel open(options.model);
+  if (may_go_on && options.computes_with_engine()) require_runtime();  // else the journal would only be that of another engine
   JournalledRun run(options.output, prune_identity(options, open), options.restart);
   // Killed when the output had its place already, but the run was not done: then it is this run's to write again.
-  const auto former = run.remembered_output();
-  if (former && is_output_of(options.output, *former)) options.force = true;
-  if (may_go_on) require_report_possible(options.report, options.force, {options.model, options.output});
+  const auto output = run.remembered(JournalledRun::kOutput), report = run.remembered(JournalledRun::kReport);
+  options.own_output = output && is_output_of(options.output, *output);
+  options.own_report = report && file_hash(options.report) == *report;
+  if (may_go_on) require_report_possible(options.report, options.may_replace_report(), {options.model, options.output});
   require_prune_possible(options, open);
   if (!run.goes_on()) require_prune_fits(options, open, *progress);
   prepare_linear_algebra(options, *progress);
   run.say_what_is_there(finished_words(options, open, run.store()), *progress);
   try {
+    if (options.keeps_parts()) run.claim();
     finish_prune(options, open, run.store(), *progress, watch);
   } catch (...) {
     run.stop();
   }
-  run.finish();
+  run.finish(*progress);
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ Json options_json(const PruneOptions& options, const OpenModel& open) {
   }
   if (options.is_self()) json.update(self_options_json(options.self, open));
   if (options.is_self() && needs_engine(options.self)) json["dtype"] = options.dtype;
-  if (options.uses_policy() || !options.report.empty()) {
+  if (options.uses_policy()) {
     json["precision"] = uses_f64(options.training, open.model) ? "f64" : "f32";
     json["route"] = options.training.route;
   }
@@ -51,13 +51,13 @@ Json number_or_text(const std::string& text) {
   return parsed.is_number() || parsed.is_boolean() ? parsed : Json(text);
 }
 
-Json layers_json(const OpenModel& open, const Outcome& outcome) {
+Json layers_json(const PruneOptions& options, const OpenModel& open, const Outcome& outcome) {
   Json layers = Json::array();
   for (size_t l = 0; l < outcome.widths.size(); ++l) {
     layers.push_back({{"index", l},
                       {"width_before", open.model.layers[l].ffn.neurons.width},
                       {"width_after", outcome.widths[l]},
-                      {"ks", outcome.spectra.empty() ? Json(nullptr) : Json(outcome.spectra[l].ks)},
+                      {"ks", options.uses_policy() ? Json(outcome.spectra[l].ks) : Json(nullptr)},
                       {"kept_rows", outcome.choice.mask.kept[l]}});
     const auto& groups = outcome.choice.mask.kept_kv_groups;
     if (!groups.empty()) layers.back()["kept_kv_groups"] = groups[l];
@@ -66,7 +66,8 @@ Json layers_json(const OpenModel& open, const Outcome& outcome) {
   return layers;
 }
 
-// prunenet.json: no times, no dates, no paths, so that equal commands give equal bytes.
+// prunenet.json: no times, no dates, no paths, and nothing that a report asks for, so that equal commands give equal
+// bytes.
 std::string artefact_text(const PruneOptions& options, const OpenModel& open, const Outcome& outcome) {
   Json json = {{"program", "prunenet"},
                {"version", PRUNENET_VERSION},
@@ -94,7 +95,7 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
   std::string text = json.dump(1, ' ', false, Json::error_handler_t::replace);
   text.resize(text.size() - 2);  // "\n}"
   text += ",\n \"layers\": [";
-  const Json layers = layers_json(open, outcome);
+  const Json layers = layers_json(options, open, outcome);
   for (size_t l = 0; l < layers.size(); ++l) text += (l == 0 ? "\n  " : ",\n  ") + layers[l].dump();
   return text + "\n ]\n}\n";
 }
@@ -173,20 +174,12 @@ RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel
   if (runs_model || options.trains()) said["device"] = options.device.substr(0, options.device.find(':'));
   if (runs_model) said["check"] = self.check;
   if (options.selection.whole_blocks) said["whole_blocks"] = true;
-  // The text of a file is its bytes, and how they become tokens.
-  const bool is_file = self.calibration != "own-text" && self.calibration != "random-tokens" && needs_engine(self);
-  if (options.is_self() && is_file && self.moments.empty()) said["calibration"] = file_hash(self.calibration);
-  if (options.is_self() && is_file && open.checkpoint.gguf() == nullptr) {
-    for (const char* name : {"tokenizer.json", "tokenizer.model"}) {
-      const auto file = open.checkpoint.folder() / name;
-      if (std::filesystem::exists(file)) said[name] = file_hash(file.string());
-    }
-  }
-  // Filled by this run, or found by it: of the same text.
-  if (options.is_self() && !self.moments.empty()) said["moments"] = moments_words(self, options.selection, open);
-  if (!options.selection.mask.empty()) said["mask"] = file_hash(options.selection.mask);
-  if (!options.selection.policy.empty()) said["policy"] = file_hash(options.selection.policy);
-  return run_identity("prune", open, said);
+  RunJournal::Identity more;
+  if (options.is_self()) more = calibration_identity(self, options.selection, open);
+  if (!options.selection.mask.empty()) more.emplace_back("the file of --mask", file_hash(options.selection.mask));
+  if (!options.selection.policy.empty()) more.emplace_back("the file of --policy", file_hash(options.selection.policy));
+  if (options.computes_with_engine()) more.emplace_back("the engine", engine_name());
+  return run_identity("prune", open, said, more);
 }
 
 bool is_output_of(const std::string& output, const std::string& text) {
@@ -246,7 +239,7 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultSt
   outcome.sizes = size_change(open, plan);
   outcome.uniform = plan.uniform;
   SliceOptions slice;
-  slice.overwrite = options.force;
+  slice.overwrite = options.may_replace_output();
   slice.max_shard_bytes = shard_bytes(options.max_shard_gb);
   const std::string artefact = slice.extra_files["prunenet.json"] = artefact_text(options, open, outcome);
   if (options.keeps_parts()) store.put(JournalledRun::kOutput, std::as_bytes(std::span(artefact)));

@@ -19,6 +19,8 @@ struct PruneOptions : EngineVerbOptions {
   std::string model, output, report, type;  // type: of the matrices of a GGUF output
   bool no_vocabulary = false;               // likewise without the tokenizer
   bool force = false, restart = false;
+  // The output and the report that are there are those of this very run, which was stopped just before its end.
+  bool own_output = false, own_report = false;
   bool phases = false;  // show where the time went
   double max_shard_gb = 5;
   SelectionOptions selection;
@@ -29,6 +31,13 @@ struct PruneOptions : EngineVerbOptions {
   bool is_self() const { return method_name() == "self"; }
   bool uses_policy() const { return method_name() == "prunenet"; }
   bool trains() const { return uses_policy() && selection.policy.empty(); }
+  /// The runtime module computes, so that another one may give other bits.
+  bool computes_with_engine() const {
+    const bool on_device = device != "cpu" && (trains() || (is_self() && needs_engine(self)));
+    return on_device || (is_self() && runs_model_always(self));
+  }
+  bool may_replace_output() const { return force || own_output; }
+  bool may_replace_report() const { return force || own_report; }
   /// Its parts are worth keeping: the others take no longer than writing.
   bool keeps_parts() const { return is_self() || trains(); }
 };
@@ -49,7 +58,7 @@ struct Outcome {
 };
 
 /// Options as the artefact states them: what decides the result, in the words of the command line; neither threads nor
-/// paths, which do not.
+/// paths, which do not, nor what only a report asks for.
 Json options_json(const PruneOptions& options, const OpenModel& open);
 
 /// Which run a journal of parts belongs to: all that decides them.

@@ -55,6 +55,12 @@ bool needs_engine(const SelfVerbOptions& options) {
   return options.calibration != "gaussian";
 }
 
+bool runs_model_always(const SelfVerbOptions& options) {
+  if (!needs_engine(options)) return false;
+  return options.moments.empty() || resolved_refit(options) == "sequential" ||
+         (options.check_said && options.check > 0) || (options.allocate == "adaptive" && options.curves == "kl");
+}
+
 void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   const char* group = "Options of --method self";
   const auto count = [](int64_t least) { return CLI::Range(least, int64_t{1'000'000}); };

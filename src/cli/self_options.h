@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/run_journal.h"
 #include "calibrate/allocation.h"
 #include "calibrate/mix.h"
 #include "calibrate/self_pruner.h"
@@ -38,6 +39,8 @@ void add_self_options(CLI::App& verb, SelfVerbOptions& options);
 void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bool is_self);
 /// Whether the run measures with the engine: Gaussian inputs do without.
 bool needs_engine(const SelfVerbOptions& options);
+/// Whether it does so even where --moments exist already.
+bool runs_model_always(const SelfVerbOptions& options);
 /// sequential, one-shot or none.
 std::string resolved_refit(const SelfVerbOptions& options);
 
@@ -83,8 +86,11 @@ int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open
 int64_t neuron_steps(const SelfVerbOptions& options, const OpenModel& open);
 bool keeps_output(const SelfVerbOptions& options, const OpenModel& open);
 
-/// What the folder of moments is of, or will be where there is none yet.
-std::string moments_words(const SelfVerbOptions& options, const SelectionOptions& selection, const OpenModel& open);
+/// What a run is measured on, as far as no option says it: the ids of a given text (hashed), and what the folder of
+/// moments is of, or will be where there is none yet. A run that fills the folder and one that finds it say the same.
+/// Throws for a text or a folder that cannot be read.
+RunJournal::Identity calibration_identity(const SelfVerbOptions& options, const SelectionOptions& selection,
+                                          const OpenModel& open);
 
 /// What decides the result, for the artefact.
 Json self_options_json(const SelfVerbOptions& options, const OpenModel& open);

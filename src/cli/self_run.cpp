@@ -10,6 +10,7 @@
 #include "calibrate/stored_values.h"
 #include "checkpoint/fingerprint.h"
 #include "cli/format.h"
+#include "cli/journalled_run.h"
 #include "cli/self_options.h"
 #include "cli/text_windows.h"
 #include "convert/architecture.h"
@@ -108,6 +109,7 @@ class SelfRunner {
     if (said("--tokens") && self_.tokens > pruner.options().tokens)
       progress_.note(fmt::format("--tokens {} is cut to the context, {}", self_.tokens, pruner.options().tokens));
     warn_of_few_tokens(pruner);
+    remember_moments();
     if (self_.ratio_total) {
       find_best_mix(pruner);
     } else {
@@ -150,10 +152,7 @@ class SelfRunner {
   }
 
   // Whether anything of this run has the model compute.
-  bool wants_engine() const {
-    if (self_.calibration == "gaussian") return false;
-    return !reader_ || measures_result() || (self_.allocate == "adaptive" && self_.curves == "kl");
-  }
+  bool wants_engine() const { return needs_engine(self_) && (!reader_ || runs_model_always(self_)); }
 
   // Not whether there happens to be an engine: a run that fills a folder of moments and one that finds it are to say
   // the same.
@@ -173,6 +172,7 @@ class SelfRunner {
            "was filled without what the loss feels, and --weighting loss asks for it: fill "
            "another folder");
     }
+    require_moments_of_this_run();
   }
 
   // Whoever says on what to measure and names a folder that was measured on something else is mistaken in one of the
@@ -187,16 +187,37 @@ class SelfRunner {
          reader_->manifest().source, words);
   }
 
+  // The parts of a run are made from one folder of moments. What it is of in words is not enough to know it by: of the
+  // same text there are moments in bf16, too, and of another engine.
+  void require_moments_of_this_run() const {
+    const auto known = request_.store->find(kMoments);
+    if (!known || is_text(*known, folder_hash(self_.moments))) return;
+    fail(ErrorCode::kMismatch, self_.moments,
+         "holds other moments than those that an unfinished run of this command has begun with: give it back what it "
+         "held, or begin anew (--restart)");
+  }
+  // Put when the work begins, so that a run that is refused before leaves nothing.
+  void remember_moments() {
+    if (!reader_ || request_.store->find(kMoments)) return;
+    const std::string hash = folder_hash(self_.moments);
+    request_.store->put(kMoments, std::as_bytes(std::span(hash)));
+  }
+  static bool is_text(std::span<const std::byte> bytes, const std::string& text) {
+    return std::ranges::equal(bytes, std::as_bytes(std::span(text)));
+  }
+
   bool holds_sensitivities() const {
     const MomentsManifest& manifest = reader_->manifest();
     return !manifest.maps.empty() && reader_->read(0, map_name(Site::kFfn)).sensitivity.has_value();
   }
 
   void fill_moments(const SelfOptions& options) {
-    StorePart parts(*request_.store, "moments/");
+    StorePart all(*request_.store, kFilling);
+    // Another engine goes on from nothing: its bits are others.
+    StorePart parts(all, (engine_ ? engine_name() : "") + "/");
     SelfPruner pruner(open_.checkpoint, open_.model, engine_.get(), one_shot(options), parts, progress_);
     collect_moments(pruner, self_.moments);
-    parts.clear();
+    all.clear();
     open_moments();
   }
 
@@ -288,7 +309,7 @@ class SelfRunner {
   }
 
   static constexpr int64_t kProbeTokens = 4096, kLayerSequences = 16;
-  inline static const std::string kResult = "result/kl";
+  inline static const std::string kResult = "result/kl", kMoments = "moments of this run", kFilling = "moments/";
 
   const SelfRequest& request_;
   const SelfVerbOptions& self_;
@@ -307,9 +328,18 @@ int64_t own_text_sequences(const SelfVerbOptions& options, const OpenModel& open
   return open.size().params < kSmallModel ? 256 : 64;
 }
 
-std::string moments_words(const SelfVerbOptions& options, const SelectionOptions& selection, const OpenModel& open) {
-  if (std::filesystem::exists(options.moments)) return MomentsReader(options.moments).manifest().source;
-  return words_of(pruner_options(options, selection, open));
+RunJournal::Identity calibration_identity(const SelfVerbOptions& options, const SelectionOptions& selection,
+                                          const OpenModel& open) {
+  RunJournal::Identity identity;
+  const bool is_filled = !options.moments.empty() && std::filesystem::exists(options.moments);
+  const bool will_be_filled = !options.moments.empty() && !is_filled;
+  if (!is_text_file(options) && options.moments.empty()) return identity;
+  SelfOptions asked;
+  if (is_text_file(options) || will_be_filled) asked = pruner_options(options, selection, open);
+  if (is_text_file(options)) identity.emplace_back("the text of --calibration", ids_hash(asked.given));
+  if (will_be_filled) identity.emplace_back("the folder of --moments", words_of(asked));
+  if (is_filled) identity.emplace_back("the folder of --moments", MomentsReader(options.moments).manifest().source);
+  return identity;
 }
 
 namespace {

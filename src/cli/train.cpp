@@ -11,6 +11,7 @@
 #include "cli/journalled_run.h"
 #include "cli/prune_model.h"
 #include "cli/training_output.h"
+#include "engine/load.h"
 
 namespace prunenet::cli {
 namespace {
@@ -30,7 +31,9 @@ RunJournal::Identity train_identity(const TrainVerbOptions& options, const OpenM
   const std::string& device = options.training.device;
   Json said = {{"seed", options.selection.seed}, {"device", device.substr(0, device.find(':'))}};
   said.update(options_json(prune, open));
-  return run_identity("train", open, said);
+  RunJournal::Identity more;
+  if (device != "cpu") more.emplace_back("the engine", engine_name());
+  return run_identity("train", open, said, more);
 }
 
 // The policy there is the one that an unfinished run was about to write.
@@ -73,19 +76,21 @@ void train(TrainVerbOptions options) {
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
   require_output_possible(options, options.force || may_go_on);
   const OpenModel open(options.model);
+  if (may_go_on && options.training.device != "cpu") require_runtime();
   JournalledRun run(options.output, train_identity(options, open), options.restart);
   // Killed when the policy had its place already, but the run was not done.
-  const auto former = run.remembered_output();
+  const auto former = run.remembered(JournalledRun::kOutput);
   if (former && is_trained(options.output, *former)) options.force = true;
   if (may_go_on) require_output_possible(options, options.force);
   if (!run.goes_on()) require_train_fits(options, open, *progress);
   run.say_what_is_there("", *progress);
   try {
+    run.claim();
     finish_train(options, open, run, *progress, watch);
   } catch (...) {
     run.stop();
   }
-  run.finish();
+  run.finish(*progress);
 }
 
 void finish_train(const TrainVerbOptions& options, const OpenModel& open, JournalledRun& run, Progress& progress,
@@ -95,7 +100,8 @@ void finish_train(const TrainVerbOptions& options, const OpenModel& open, Journa
   RunSpectra spectra(options.training, open.model, std::filesystem::absolute(options.output).parent_path());
   const TrainedPolicy trained =
       train_policy(open, options.selection, options.training, widths, spectra, run.store(), progress);
-  run.remember_output(policy_hash(trained.file.network));
+  const std::string hash = policy_hash(trained.file.network);
+  run.store().put(JournalledRun::kOutput, std::as_bytes(std::span(hash)));
   save_policy(options.output, trained.file, options.force);
   if (options.json) {
     Json json = {{"model", open.name()}, {"output", options.output}};

@@ -63,6 +63,14 @@ class Interrupted : public Refusal {
     EXPECT_EQ(names(), left);
   }
 
+  static bool has_a_part(const fs::path& journal) {
+    std::error_code error;
+    for (fs::directory_iterator entry(journal, error), end; !error && entry != end; entry.increment(error)) {
+      if (entry->path().extension() == ".part" && entry->path().filename() != "identity.part") return true;
+    }
+    return false;
+  }
+
   // What was finished stays in `journal`, and nothing else; the message says so.
   void expect_training_can_be_interrupted(const std::vector<std::string>& arguments, int signal,
                                           const std::string& journal) const {
@@ -70,7 +78,7 @@ class Interrupted : public Refusal {
     const auto before = folder_contents(model());
     RunningProgram program(prunenet_command(arguments));
     ASSERT_TRUE(program.wait_for_handler(signal));
-    for (int i = 0; i < 30'000 && !fs::exists(root() / journal); ++i) std::this_thread::sleep_for(milliseconds(1));
+    for (int i = 0; i < 30'000 && !has_a_part(root() / journal); ++i) std::this_thread::sleep_for(milliseconds(1));
     std::this_thread::sleep_for(milliseconds(50));  // well into a million episodes
     program.send(signal);
     const RunResult result = program.wait();
@@ -80,7 +88,8 @@ class Interrupted : public Refusal {
                               (root() / journal).string()),
               std::string::npos)
         << result.err;
-    EXPECT_NE(result.err.find("the same command goes on from there"), std::string::npos) << result.err;
+    EXPECT_TRUE(result.err.ends_with("the same command goes on from there\n")) << result.err;
+    EXPECT_EQ(result.err.find("error: "), result.err.rfind("error: ")) << "said twice: " << result.err;
     EXPECT_EQ(names(), (std::set<std::string>{"model", journal}));
     EXPECT_EQ(folder_contents(model()), before);
   }
@@ -151,6 +160,24 @@ TEST_F(Interrupted, ASecondRunForTheSameOutputIsRefused) {
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(names(), (std::set<std::string>{"model", "out"}));
   EXPECT_EQ(prunenet_json({"inspect", out()})["ffn_widths"], std::vector<int64_t>(kHollow.layers, 3072));
+}
+
+// Also where the first has nothing to keep yet: hours may lie between the start and the first part.
+TEST_F(Interrupted, ASecondRunOfLongWorkIsRefusedFromTheStart) {
+  tiny_model().write(model());
+  const auto words = prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"});
+  RunningProgram first(prunenet_command(words));
+  const fs::path journal = root() / ".out.prunenet-journal";
+  for (int i = 0; i < 30'000 && !fs::exists(journal / "identity.part"); ++i)
+    std::this_thread::sleep_for(milliseconds(1));
+  ASSERT_TRUE(first.stop());
+  const RunResult second = run_prunenet(words);
+  EXPECT_EQ(second.status, 1);
+  EXPECT_NE(second.err.find(journal.string() + ": another process is at work on this output"), std::string::npos)
+      << second.err;
+  EXPECT_TRUE(fs::exists(journal / "identity.part"));
+  first.send(SIGKILL);
+  EXPECT_EQ(first.wait().status, 128 + SIGKILL);
 }
 
 TEST_F(Interrupted, OfRunsStartedTogetherExactlyOneWrites) {

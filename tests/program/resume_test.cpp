@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/hash.h"
+#include "base/run_journal.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 #include "program/small_disk.h"
@@ -30,6 +31,9 @@ const Words kSelf{"--ratio",        "0.3", "--own-text",          "8", "--tokens
                   "--neuron-steps", "1",   "--neuron-iterations", "2", "--check",  "2",
                   "--threads",      "1"};
 const Words kPolicy{"--ratio", "0.3", "--method", "prunenet", "--episodes", "12", "--threads", "1"};
+
+// More than any part of kPolicy on the demo model takes, and less than its smaller weights.
+constexpr uint64_t kBelowWeights = 1'500'000;
 
 // The file of a part in a journal.
 std::string file_of_part(const std::string& name) {
@@ -73,6 +77,17 @@ class Resume : public Refusal {
   }
   RunResult stopped_at_parts(const Words& arguments, int signal, const fs::path& to, size_t parts) const {
     return stopped_when(arguments, signal, [&] { return num_parts(journal(to)) >= parts; });
+  }
+
+  // Ends with all parts made and the output not in its place: the weights do not fit under the limit, the parts do.
+  void stop_at_the_output(const Words& arguments, const fs::path& to, uint64_t limit_bytes) const {
+    RunOptions limit;
+    limit.file_size_limit_bytes = limit_bytes;
+    const RunResult full = run_prunenet(arguments, limit);
+    ASSERT_EQ(full.status, 1) << full.err;
+    ASSERT_NE(full.err.find("File too large"), std::string::npos) << full.err;
+    ASSERT_TRUE(fs::exists(journal(to) / file_of_part("output")));
+    ASSERT_FALSE(fs::exists(to));
   }
 
   // Kills the command again and again, each time when `step` more parts are there than the time before; then lets it
@@ -159,34 +174,32 @@ TEST_F(Resume, Training) {
   expect_kills_change_nothing("train", {"--ratio", "0.3", "--episodes", "12", "--threads", "1"}, ".safetensors", 4);
 }
 
-// Killed where the output comes into being, or has its place already while the run is not done.
+// Stopped where the output comes into being, or when it has its place already while the run is not done.
 TEST_F(Resume, WhileTheOutputIsWritten) {
   for (const std::string suffix : {"", ".gguf"}) {
-    const fs::path undisturbed = root() / ("undisturbed" + suffix), killed = root() / ("killed" + suffix);
-    ASSERT_EQ(run_prunenet(command("prune", undisturbed, kPolicy)).status, 0);
-    const Words again = command("prune", killed, kPolicy);
-    const fs::path part = journal(killed) / file_of_part("output");
-    const RunResult run = stopped_when(again, SIGKILL, [&] { return fs::exists(part); });
-    if (run.status == 0) continue;  // over before this process looked: on a busy machine that may be
-    EXPECT_TRUE(fs::exists(part));
-    if (!fs::exists(killed)) fs::copy(undisturbed, killed, fs::copy_options::recursive);  // as if it had come further
-    const RunResult last = run_prunenet(again);
-    EXPECT_EQ(last.status, 0) << last.err;
-    expect_same(undisturbed, killed);
-    EXPECT_FALSE(fs::exists(journal(killed)));
+    for (const bool in_place : {false, true}) {
+      const fs::path undisturbed = root() / ("undisturbed" + suffix), stopped = root() / ("stopped" + suffix);
+      if (!fs::exists(undisturbed)) {
+        ASSERT_EQ(run_prunenet(command("prune", undisturbed, kPolicy)).status, 0);
+      }
+      const Words again = command("prune", stopped, kPolicy);
+      stop_at_the_output(again, stopped, kBelowWeights);
+      if (in_place) fs::copy(undisturbed, stopped, fs::copy_options::recursive);  // as if it had come further
+      const RunResult last = run_prunenet(again);
+      EXPECT_EQ(last.status, 0) << last.err;
+      expect_same(undisturbed, stopped);
+      EXPECT_FALSE(fs::exists(journal(stopped)));
+      fs::remove_all(stopped);
+    }
   }
 }
 
 TEST_F(Resume, DoesNotReplaceWhatIsNotItsOwn) {
   const Words words = command("prune", out(), kPolicy);
-  const RunResult run =
-      stopped_when(words, SIGKILL, [&] { return fs::exists(journal(out()) / file_of_part("output")); });
-  if (run.status == 0) GTEST_SKIP() << "the run was over before this process looked";
-  fs::remove_all(out());
-  ASSERT_EQ(run_prunenet(Words{"prune", kDemo, "-o", out(), "--ratio", "0.3", "--method", "random"}).status, 1)
-      << "another command for the same output";
-  ASSERT_EQ(run_prunenet(Words{"prune", kDemo, "-o", root() / "other", "--ratio", "0.3", "--method", "random"}).status,
-            0);
+  stop_at_the_output(words, out(), kBelowWeights);
+  const Words random{"--ratio", "0.3", "--method", "random"};
+  ASSERT_EQ(run_prunenet(command("prune", out(), random)).status, 1) << "another command for the same output";
+  ASSERT_EQ(run_prunenet(command("prune", root() / "other", random)).status, 0);
   fs::rename(root() / "other", out());
   expect_refused(words, {out(), "exists already; --force replaces it"});
   const RunResult forced = run_prunenet(words + Words{"--force"});
@@ -194,9 +207,115 @@ TEST_F(Resume, DoesNotReplaceWhatIsNotItsOwn) {
   EXPECT_EQ(names(), (std::set<std::string>{"out"}));
 }
 
-TEST_F(Resume, CtrlCSaysWhatIsKeptAndHowToGoOn) {
+// The output may be the run's own, and the report another's.
+TEST_F(Resume, ReplacesNoReportButItsOwn) {
+  const fs::path report = root() / "report.html", part = journal(out()) / file_of_part("report");
+  const Words words = command("prune", out(), kPolicy + Words{"--report", report});
+  const fs::path in_the_way = root() / ".report.html.prunenet-partial";
+  fs::create_directories(in_the_way / "x");
+  EXPECT_EQ(run_prunenet(words).status, 1) << "the output is written, the report is not";
+  ASSERT_TRUE(fs::exists(out()) && fs::exists(part) && !fs::exists(report));
+  fs::remove_all(in_the_way);
+
+  ASSERT_EQ(run_prunenet(command("prune", root() / "other", kPolicy + Words{"--report", report})).status, 0);
+  fs::remove_all(root() / "other");
+  expect_refused(words, {report.string(), "exists already; --force overwrites it"});
+
+  // As if the run had come further: what it remembers is the report that is there.
+  Sha256 hash;
+  const std::string html = read_bytes(report);
+  hash.update(std::as_bytes(std::span(html)));
+  const std::string digits = hash.hex_digest().substr(0, 16);
+  {
+    RunJournal other(root() / "other", {{"any", "other"}});
+    other.put("report", std::as_bytes(std::span(digits)));
+    fs::copy_file(journal(root() / "other") / part.filename(), part, fs::copy_options::overwrite_existing);
+    other.finish();
+  }
+  const RunResult last = run_prunenet(words);
+  EXPECT_EQ(last.status, 0) << last.err;
+  EXPECT_EQ(names(), (std::set<std::string>{"out", "report.html"}));
+}
+
+// Nothing that decides no byte is a difference, and no byte of the output comes of it.
+TEST_F(Resume, MayAskForAReportLater) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const fs::path undisturbed = root() / "undisturbed";
+  ASSERT_EQ(run_prunenet(command("prune", undisturbed, kSelf)).status, 0);
+  ASSERT_EQ(stopped_at_parts(command("prune", out(), kSelf), SIGKILL, out(), 12).status, 128 + SIGKILL);
+  const RunResult last = run_prunenet(command("prune", out(), kSelf + Words{"--report", root() / "report.html"}));
+  EXPECT_EQ(last.status, 0) << last.err;
+  EXPECT_NE(last.err.find("going on from"), std::string::npos) << last.err;
+  EXPECT_TRUE(fs::exists(root() / "report.html"));
+  expect_same(undisturbed, out());
+}
+
+// Hours of work are not thrown away for what somebody may mend.
+TEST_F(Resume, ErrorsOfTheEnvironmentKeepWhatIsFinished) {
   PRUNENET_REQUIRE_RUNTIME();
   const Words words = command("prune", out(), kSelf);
+  ASSERT_EQ(stopped_at_parts(words, SIGKILL, out(), 12).status, 128 + SIGKILL);
+  const size_t parts = num_parts(journal(out()));
+  const RunResult missing =
+      run_program(Words{"/usr/bin/env", "PRUNENET_MODULES=" + (root() / "nowhere").string()} + prunenet_command(words));
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_NE(missing.err.find("prunenet-runtime.so: "), std::string::npos) << missing.err;
+  EXPECT_EQ(num_parts(journal(out())), parts);
+
+  const RunResult last = run_prunenet(words);
+  EXPECT_EQ(last.status, 0) << last.err;
+  EXPECT_NE(last.err.find("going on from"), std::string::npos) << last.err;
+}
+
+// Of equal words, from another run: --dtype may have been another, or the engine.
+TEST_F(Resume, FromOtherMomentsIsRefused) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const fs::path moments = root() / "moments";
+  const Words options{"--ratio", "0.3", "--own-text", "8", "--tokens", "48", "--threads", "1", "--moments", moments};
+  const Words words = command("prune", out(), options);
+  const fs::path undisturbed = root() / "undisturbed";
+  ASSERT_EQ(run_prunenet(command("prune", undisturbed, options)).status, 0);
+  stop_at_the_output(words, out(), 400'000);
+  const fs::path layer = moments / "layer-002.safetensors";
+  const std::string bytes = read_bytes(layer);
+  std::string changed = bytes;
+  changed[changed.size() - 4] = static_cast<char>(changed[changed.size() - 4] ^ 1);  // the last bit of a number
+  write_bytes(layer, changed);
+  const RunResult other = run_prunenet(words);
+  EXPECT_EQ(other.status, 1) << other.err;
+  EXPECT_NE(
+      other.err.find(moments.string() + ": holds other moments than those that an unfinished run of this command"),
+      std::string::npos)
+      << other.err;
+  write_bytes(layer, bytes);
+  const RunResult last = run_prunenet(words);
+  EXPECT_EQ(last.status, 0) << last.err;
+  expect_same(undisturbed, out());
+}
+
+// Two texts of as many tokens; and how a text becomes tokens is a matter of more files than one.
+TEST_F(Resume, OfAnotherTextIsRefused) {
+  PRUNENET_REQUIRE_RUNTIME();
+  for (const bool with_moments : {false, true}) {
+    write_bytes(root() / "text", "Once upon a time there was a little dog. He ran to the park and saw a big cat.");
+    Words options{"--ratio",   "0.3", "--calibration",  root() / "text",
+                  "--tokens",  "16",  "--check",        "0",
+                  "--threads", "1",   "--neuron-steps", "0"};
+    if (with_moments) {
+      options.resize(options.size() - 2);
+      options = options + Words{"--moments", root() / "moments"};
+    }
+    stop_at_the_output(command("prune", out(), options), out(), 400'000);
+    fs::remove_all(root() / "moments");
+    write_bytes(root() / "text", "Once upon a time there was a little cat. He ran to the park and saw a big dog.");
+    expect_refused(command("prune", out(), options), {"the text of --calibration was '", "--restart"});
+    fs::remove_all(journal(out()));
+  }
+}
+
+TEST_F(Resume, CtrlCSaysWhatIsKeptAndHowToGoOn) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words words = command("prune", out(), kSelf + Words{"-q"});
   size_t parts = 12;
   for (const int signal : {SIGINT, SIGTERM}) {
     const RunResult run = stopped_at_parts(words, signal, out(), parts);
@@ -206,11 +325,14 @@ TEST_F(Resume, CtrlCSaysWhatIsKeptAndHowToGoOn) {
                " parts, ", "the same command goes on from there"}) {
       EXPECT_NE(run.err.find(fragment), std::string::npos) << "'" << fragment << "' is not in: " << run.err;
     }
+    const size_t line = run.err.find("error: ");
+    EXPECT_EQ(run.err.find('\n', line), run.err.size() - 1) << "more than one line: " << run.err;
+    EXPECT_TRUE(line == 0 || run.err.starts_with("warning: ")) << run.err;
     EXPECT_EQ(names(), (std::set<std::string>{".out.prunenet-journal"}));
     EXPECT_GE(num_parts(journal(out())), parts);
     parts = num_parts(journal(out())) + 3;  // so that the next run is at work when it is stopped
   }
-  const RunResult last = run_prunenet(words);
+  const RunResult last = run_prunenet(command("prune", out(), kSelf));
   EXPECT_EQ(last.status, 0) << last.err;
   EXPECT_NE(last.err.find("going on from an unfinished run of this command, which has finished"), std::string::npos)
       << last.err;
@@ -244,11 +366,9 @@ TEST_F(Resume, TheResultsThatArePrintedAreThoseOfAnUndisturbedRun) {
   };
   const auto expected = results(root() / "undisturbed");
   const Words report{"--report", out().string() + ".html", "--json"};
-  for (const size_t parts : {35U, 40U}) {
-    const RunResult run = stopped_at_parts(command("prune", out(), kSelf + report), SIGKILL, out(), parts);
-    ASSERT_NE(run.status, 1) << run.err;
-  }
-  if (fs::exists(out())) return;  // over before this process looked
+  const Words words = command("prune", out(), kSelf + report);
+  ASSERT_EQ(stopped_at_parts(words, SIGKILL, out(), 20).status, 128 + SIGKILL);
+  stop_at_the_output(words, out(), 400'000);
   EXPECT_EQ(results(out()), expected);
 }
 
@@ -317,7 +437,8 @@ class SlowResume : public testing::Test {
     options.timeout_s = 550;
     const RunResult run = run_program(command + words, options);
     EXPECT_EQ(run.status, 0) << run.out << run.err;
-    EXPECT_NE(run.out.find("20 rounds, 0 of them wrong"), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find("20 rounds with "), std::string::npos) << run.out;
+    EXPECT_NE(run.out.find(" kills, 0 of them wrong"), std::string::npos) << run.out;
   }
 };
 
