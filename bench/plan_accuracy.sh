@@ -6,6 +6,7 @@
 # a run, with ratios of predicted to measured.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 export OMP_WAIT_POLICY=passive
+export PRUNENET_CACHE=$scratch/cache # plan does not look into the cache of spectra: every run is a first one
 
 cases=("$@")
 if [ ${#cases[@]} -eq 0 ]; then
@@ -22,30 +23,18 @@ fi
 # The first number of that name: those of the whole run come before those of its phases.
 field() { sed -n "s/^ *\"$2\": \([0-9.e+-]*\),*\$/\1/p" "$1" | head -1; }
 
-# Largest RssAnon of a process, in bytes.
-watch_anonymous() {
-  local most=0 now
-  while now=$(awk '/^RssAnon/ {print $2}' "/proc/$1/status" 2> /dev/null) && [ -n "$now" ]; do
-    if [ "$now" -gt "$most" ]; then most=$now; fi
-    sleep 0.05
-  done
-  echo $((most * 1024))
-}
-
 printf '%8s %8s %6s   %9s %9s %6s   %7s   %s\n' "plan s" "run s" "ratio" "plan MB" "run MB" "ratio" "planning" "run"
 for words in "${cases[@]}"; do
   read -r -a arguments <<< "$words"
-  rm -rf "$scratch/out"
+  rm -rf "$scratch/out" "$scratch/cache"
   began=$(now)
   "$prunenet" plan "${arguments[@]}" -o "$scratch/out" --json --quiet > "$scratch/plan.json"
   planned=$(now)
-  "$prunenet" prune "${arguments[@]}" -o "$scratch/out" --json --quiet > "$scratch/prune.json" 2> "$scratch/prune.log" &
-  process=$!
-  watch_anonymous $process > "$scratch/peak"
-  wait $process || { cat "$scratch/prune.log" >&2; exit 1; }
+  peak_anon "$prunenet" prune "${arguments[@]}" -o "$scratch/out" --json --quiet \
+    > "$scratch/prune.json" 2> "$scratch/prune.log" || { cat "$scratch/prune.log" >&2; exit 1; }
   ended=$(now)
   awk -v plan="$(field "$scratch/plan.json" estimated_s)" -v began="$began" -v planned="$planned" -v ended="$ended" \
-    -v bytes="$(field "$scratch/plan.json" estimated_peak_bytes)" -v peak="$(cat "$scratch/peak")" \
+    -v bytes="$(field "$scratch/plan.json" estimated_peak_bytes)" -v peak="$((peak_anon_kib * 1024))" \
     -v words="${words//$scratch\//}" 'BEGIN {
       run = ended - planned
       printf "%8.1f %8.1f %6.2f   %9.0f %9.0f %6.2f   %6.1f s   %s\n", plan, run, plan / run, bytes / 1e6, peak / 1e6,

@@ -45,17 +45,18 @@ class TimedSource final : public MomentSource {
   std::optional<NeuronRefit> refit_neurons(int64_t layer, const SiteChange& start,
                                            NeuronRefitOptions options) override {
     TimedPhase phase(&times_, "refitting neurons");
-    const auto iterations = static_cast<double>(options.iterations);
     auto refit = source_->refit_neurons(layer, start, std::move(options));
     if (!refit) return refit;
     const LayerShape& l = shape_of_layer(layer);
     const auto kept = static_cast<double>(start.weight.cols()), outputs = static_cast<double>(start.weight.rows());
-    const double tokens = neuron_refit_tokens(kept, outputs, work_.tokens);
+    const auto tokens = static_cast<double>(refit->tokens);
     const NeuronRefitFlops flops =
-        neuron_refit_flops(kept, outputs, tokens, l.gated, static_cast<double>(refit->steps), iterations);
+        neuron_refit_flops({kept, outputs, tokens, l.gated, static_cast<double>(refit->linearisations),
+                            static_cast<double>(refit->iterations)});
     phase.count(WorkKind::kProductF32, flops.f32);
     phase.count(WorkKind::kProductF64, flops.f64);
-    phase.count(WorkKind::kForward, 2 * tokens * l.down_params(shape_.hidden));  // what the outputs ought to be
+    const double targets = 2 * tokens * l.down_params(shape_.hidden);  // what the outputs ought to be
+    phase.count(WorkKind::kForward, flops.products + targets);
     return refit;
   }
 

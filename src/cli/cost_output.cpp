@@ -7,6 +7,17 @@
 #include "cost/machine_speed.h"
 
 namespace prunenet::cli {
+namespace {
+
+Json known(const std::optional<double>& seconds) {
+  return seconds ? Json(*seconds) : Json(nullptr);
+}
+
+std::string time_words(const std::optional<double>& seconds) {
+  return seconds ? format_duration(*seconds) : "not measured";
+}
+
+}  // namespace
 
 Json cost_json(const CostEstimate& estimate, const Fit& fit) {
   Json phases = Json::array();
@@ -16,9 +27,11 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
       const auto kind = static_cast<WorkKind>(i);
       if (phase.work[kind] > 0) work[work_kind_name(kind)] = phase.work[kind];
     }
+    const auto seconds = measured_seconds_of(phase, estimate.speeds);
     phases.push_back({{"name", phase.name},
-                      {"estimated_s", seconds_of(phase.work, estimate.speeds)},
-                      {"peak_bytes", static_cast<int64_t>(phase.peak_bytes)},
+                      {"measured", seconds.has_value()},
+                      {"estimated_s", known(seconds)},
+                      {"peak_bytes", phase.on_device ? Json(nullptr) : Json(static_cast<int64_t>(phase.peak_bytes))},
                       {"flops", phase.work.flops()},
                       {"work", std::move(work)}});
   }
@@ -27,8 +40,10 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
     const auto kind = static_cast<WorkKind>(i);
     if (estimate.speeds[kind] > 0) speeds[work_kind_name(kind)] = estimate.speeds[kind];
   }
-  return {{"estimated_s", estimate.total_s()},
-          {"estimated_peak_bytes", static_cast<int64_t>(estimate.cost.peak_bytes())},
+  const bool on_device = estimate.cost.uses_device();
+  return {{"measured", estimate.total_s().has_value()},
+          {"estimated_s", known(estimate.total_s())},
+          {"estimated_peak_bytes", on_device ? Json(nullptr) : Json(static_cast<int64_t>(estimate.cost.peak_bytes()))},
           {"estimated_disk_bytes", static_cast<int64_t>(estimate.cost.disk_bytes)},
           {"available_memory_bytes", static_cast<int64_t>(fit.memory_there)},
           {"available_disk_bytes", static_cast<int64_t>(fit.disk_there)},
@@ -40,13 +55,15 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
 
 void print_cost(const CostEstimate& estimate, const Fit& fit) {
   fmt::print("\n  {:<26} {:>12} {:>12}\n", "what it will take", "time", "memory");
+  const bool on_device = estimate.cost.uses_device();
   for (const Phase& phase : estimate.cost.phases) {
-    fmt::print("  {:<26} {:>12} {:>12}\n", phase.name, format_duration(seconds_of(phase.work, estimate.speeds)),
-               format_bytes(phase.peak_bytes));
+    fmt::print("  {:<26} {:>12} {:>12}\n", phase.name, time_words(measured_seconds_of(phase, estimate.speeds)),
+               phase.on_device ? "-" : format_bytes(phase.peak_bytes));
   }
-  fmt::print("  {:<26} {:>12} {:>12}\n", "in all", format_duration(estimate.total_s()),
-             format_bytes(estimate.cost.peak_bytes()));
+  fmt::print("  {:<26} {:>12} {:>12}\n", "in all", time_words(estimate.total_s()),
+             on_device ? "-" : format_bytes(estimate.cost.peak_bytes()));
   fmt::print("  {:<26} {:>12}\n", "disk at once", format_bytes(estimate.cost.disk_bytes));
+  if (on_device) fmt::print("what the device will take, in time and in memory, is not measured\n");
   if (!fit.fits()) {
     fmt::print("does not fit: {}\n", fit_words(fit));
   } else if (fit.is_tight()) {
@@ -55,13 +72,13 @@ void print_cost(const CostEstimate& estimate, const Fit& fit) {
   }
 }
 
-std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16) {
+std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16, bool on_device) {
   Work products;
   products[WorkKind::kProductF32] = products[WorkKind::kProductF64] = 1;
   Speeds speeds;
   MachineProbe probe;
   probe.at_best = true;
-  measure_machine(products, probe, speeds);
+  if (!on_device) measure_machine(products, probe, speeds);
   if (bf16) {
     for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode})
       speeds[kind] = 2 * speeds[WorkKind::kProductF32];
@@ -81,8 +98,8 @@ Json phases_json(const std::vector<PhaseRow>& rows) {
     json.push_back({{"name", row.name},
                     {"elapsed_s", row.elapsed_s},
                     {"flops", row.flops},
-                    {"bound_s", row.flops > 0 ? Json(row.bound_s) : Json(nullptr)},
-                    {"share_of_bound", row.flops > 0 ? Json(row.bound_s / row.elapsed_s) : Json(nullptr)}});
+                    {"bound_s", row.bound_s > 0 ? Json(row.bound_s) : Json(nullptr)},
+                    {"share_of_bound", row.bound_s > 0 ? Json(row.bound_s / row.elapsed_s) : Json(nullptr)}});
   }
   return json;
 }
@@ -90,7 +107,7 @@ Json phases_json(const std::vector<PhaseRow>& rows) {
 void print_phases(const std::vector<PhaseRow>& rows) {
   fmt::print("\n  {:<28} {:>12} {:>14} {:>10}\n", "where the time went", "time", "products alone", "of it");
   for (const PhaseRow& row : rows) {
-    if (row.flops > 0) {
+    if (row.bound_s > 0) {
       fmt::print("  {:<28} {:>12} {:>14} {:>10}\n", row.name, format_duration(row.elapsed_s),
                  format_duration(row.bound_s), format_percent(row.bound_s / row.elapsed_s));
     } else {

@@ -14,11 +14,12 @@ void print_cost(const CostEstimate& estimate, const Fit& fit);
 struct PhaseRow {
   std::string name;
   double elapsed_s = 0, flops = 0;
-  double bound_s = 0;  // flops over the rates of products, measured now; 0: nothing was counted
+  double bound_s = 0;  // flops over the rates of products, measured now; 0: nothing counted, or a device did it
 };
-/// Measures the rates of products: a tenth of a second. With `bf16`, those of the model count at twice the rate of f32,
-/// which is what processors with instructions for it do. What is left of the total is a row of its own.
-std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16);
+/// Measures the rates of products: a tenth of a second. With `bf16`, those of the model are taken to go at twice the
+/// rate of f32; that is assumed, not measured. `on_device`: the rates of this machine say nothing. What is left of the
+/// total is a row of its own.
+std::vector<PhaseRow> phase_rows(const PhaseTimes& times, double total_s, bool bf16, bool on_device = false);
 Json phases_json(const std::vector<PhaseRow>& rows);
 void print_phases(const std::vector<PhaseRow>& rows);
 

@@ -18,13 +18,16 @@
 #include "cost/machine_speed.h"
 #include "cost/policy_cost.h"
 #include "cost/self_cost.h"
+#include "engine/streaming.h"
+#include "generate/own_text.h"
 #include "linalg/parallel.h"
 
 namespace prunenet::cli {
 namespace {
 
-constexpr double kProgramBytes = 4e6;   // buffers, and the headers of the checkpoint
-constexpr double kEngineBytes = 150e6;  // those of libtorch, and its buffers
+constexpr double kProgramBytes = 4e6;                                 // buffers, and the headers of the checkpoint
+constexpr double kEngineBytes = 150e6;                                // those of libtorch, and its buffers
+constexpr const char* kSpectraOfTheChoice = "spectra of the choice";  // on the host, whatever the device
 constexpr double kFreshTokens = 256;
 constexpr double kLayerSequences = 16;
 
@@ -43,23 +46,23 @@ bool measures_result(const SelfVerbOptions& self) {
 }
 
 bool runs_engine(const SelfVerbOptions& self) {
-  if (!needs_engine(self)) return false;
-  return !has_moments(self) || measures_result(self) || (self.allocate == "adaptive" && self.curves == "kl");
+  return needs_engine(self) && (!has_moments(self) || runs_model_always(self));
 }
 
-// Weights that are stored in the engine's type stay in the mapping.
-double converted_bytes(const OpenModel& open, const EngineVerbOptions& engine) {
-  if (engine.device != "cpu") return 0;
-  const Dtype wanted = engine.dtype == "bf16" ? Dtype::kBf16 : Dtype::kF32;
-  const TransformerDescription transformer = describe_transformer(open.checkpoint, open.model);
-  double bytes = 0;
-  for (const auto& entry : open.checkpoint.tensors()) {
-    const TensorSpec& spec = entry.stored.spec;
-    const bool only_looked_up = spec.name == transformer.embedding && transformer.head.weight.tensor != spec.name;
-    if (spec.dtype != wanted && !only_looked_up)
-      bytes += static_cast<double>(spec.num_elements()) * number_bytes(engine);
-  }
-  return bytes;
+ComputeType compute_type(const EngineVerbOptions& engine) {
+  return engine.dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
+}
+
+bool is_on_device(const CostRequest& request) {
+  return request.engine->device != "cpu";
+}
+
+// As the engine itself decides it.
+bool will_stream(const EngineVerbOptions& asked, int64_t converted_bytes) {
+  EngineOptions engine;
+  engine.device = asked.device;
+  engine.stream = asked.stream;
+  return engine_streams(engine, converted_bytes, usable_memory_bytes());
 }
 
 double capacity_of(const SelfVerbOptions& self, const OpenModel& open) {
@@ -108,14 +111,15 @@ SelfTask task_of(const CostRequest& request, double mean_length) {
   if (mean_length > 0) task.check_length = std::min(task.check_length, mean_length);
   task.measures_layers = request.reports && task.runs && self.moments.empty();
   if (task.measures_layers) task.probe_tokens = kLayerSequences * task.check_length;
-  task.stream = request.engine->stream;
   task.number_bytes = number_bytes(*request.engine);
   task.threads = num_threads();
   if (task.runs) {
-    task.converted_bytes = converted_bytes(open, *request.engine);
+    const int64_t converted = converted_weight_bytes(open.checkpoint, open.model, compute_type(*request.engine));
+    task.converted_bytes = static_cast<double>(converted);
+    task.stream = will_stream(*request.engine, converted);
     const TransformerDescription transformer = describe_transformer(open.checkpoint, open.model);
     const int64_t cache = cache_bytes_per_token(transformer, static_cast<int64_t>(task.number_bytes));
-    task.batch = sampling_batch(static_cast<double>(cache), task.capacity);
+    task.batch = static_cast<double>(generation_batch(cache, static_cast<int64_t>(task.capacity)));
   }
   return task;
 }
@@ -181,6 +185,9 @@ RunCost count_run(const CostRequest& request, double mean_length) {
   } else {
     cost.phases.push_back(cost_of_scoring(shape, matrices_scored(*request.selection, request.open->model)));
   }
+  if (is_on_device(request)) {
+    for (Phase& phase : cost.phases) phase.on_device = phase.name != kSpectraOfTheChoice;
+  }
   if (request.self != nullptr && request.reports) {
     PolicyTask task;
     task.kept = request.widths;
@@ -211,12 +218,19 @@ bool probe_fits(const OpenModel& open, const SelfTask& task) {
   return room == 0 || 2 * bytes < room;
 }
 
-// For engines that cannot even be measured: such runs do not fit, and their time is a guess.
-void assume_engine(Speeds& speeds) {
-  constexpr double kFlops = 1e11, kBytes = 1e10, kLogits = 1e8;
-  for (const WorkKind kind : {WorkKind::kForward, WorkKind::kBackward, WorkKind::kDecode}) speeds[kind] = kFlops;
-  for (const WorkKind kind : {WorkKind::kLoad, WorkKind::kStep, WorkKind::kCache}) speeds[kind] = kBytes;
-  for (const WorkKind kind : {WorkKind::kDraw, WorkKind::kDivergence}) speeds[kind] = kLogits;
+Work work_of_host(const RunCost& cost) {
+  Work work;
+  for (const Phase& phase : cost.phases) {
+    if (!phase.on_device) work += phase.work;
+  }
+  return work;
+}
+
+// Lengths of texts change times alone.
+void recount_times(const CostRequest& request, double mean_length, RunCost& cost) {
+  const RunCost shorter = count_run(request, mean_length);
+  PRUNENET_CHECK(shorter.phases.size() == cost.phases.size());
+  for (size_t i = 0; i < cost.phases.size(); ++i) cost.phases[i].work = shorter.phases[i].work;
 }
 
 }  // namespace
@@ -224,7 +238,7 @@ void assume_engine(Speeds& speeds) {
 CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
   CostEstimate estimate;
   estimate.cost = count_run(request);
-  const Work work = estimate.cost.work();
+  const Work work = work_of_host(estimate.cost);
   const OpenModel& open = *request.open;
   progress.begin("measuring this machine", 1);
   MachineProbe machine;
@@ -236,16 +250,15 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
   }
   machine.output_folder = request.output;
   measure_machine(work, machine, estimate.speeds);
-  if (request.self != nullptr && runs_engine(*request.self)) {
+  if (request.self != nullptr && runs_engine(*request.self) && !is_on_device(request)) {
     const SelfTask task = task_of(request, 0);
     if (!probe_fits(open, task)) {
-      assume_engine(estimate.speeds);
       progress.end();
+      progress.warn("there is no memory for measuring the engine on a layer of this model: its times are not known");
       return estimate;
     }
     EngineProbe probe;
-    probe.engine.compute = request.engine->dtype == "bf16" ? ComputeType::kBf16 : ComputeType::kF32;
-    probe.engine.device = request.engine->device;
+    probe.engine.compute = compute_type(*request.engine);
     probe.engine.threads = request.engine->usable_threads();
     probe.engine.throw_if_cancelled = &throw_if_cancelled;
     probe.batch = static_cast<int64_t>(std::min(task.batch, task.sequences));
@@ -253,7 +266,7 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
     probe.samples = open.model.bos || !open.model.eos.empty();
     probe.seed = request.selection->seed;
     const EngineSpeed engine = measure_engine(open.checkpoint, open.model, work, probe, estimate.speeds);
-    estimate.cost = count_run(request, engine.mean_length);
+    recount_times(request, engine.mean_length, estimate.cost);
     for (Phase& phase : estimate.cost.phases) {
       if (phase.name == "loading the model") phase.work[WorkKind::kFixed] += engine.libraries_s;
     }
@@ -287,20 +300,23 @@ namespace {
 Fit bare_fit(const CostRequest& request) {
   const RunCost cost = count_run(request);
   Fit fit;
-  fit.memory_bytes = cost.peak_bytes();
-  fit.disk_bytes = cost.disk_bytes;
   const MachineRoom room = machine_room(nearest_folder(request.output));
-  fit.memory_there = room.memory_bytes;
+  if (!cost.uses_device()) {  // what a device has, nobody here knows
+    fit.memory_bytes = cost.peak_bytes();
+    fit.memory_there = room.memory_bytes;
+  }
+  fit.disk_bytes = cost.disk_bytes;
   fit.disk_there = room.disk_bytes;
   return fit;
 }
 
-// Changes of the options, the mildest first, as long as what is kept stays what was asked for. One by one, then
-// together.
+// Changes of the options with which a run takes less memory, the mildest first, as long as what is kept stays what was
+// asked for. One by one, then together. `needs_disk`: the disk is too small, whatever the memory; another would help.
 class Remedies {
  public:
-  explicit Remedies(const CostRequest& request)
+  Remedies(const CostRequest& request, bool needs_disk)
       : request_(request),
+        needs_disk_(needs_disk),
         engine_(*request.engine),
         self_(request.self != nullptr ? *request.self : SelfVerbOptions()) {}
 
@@ -311,7 +327,7 @@ class Remedies {
     const OpenModel& open = *request_.open;
     const bool runs = runs_engine(asked);
     const auto text = own_text_sequences(asked, open);
-    if (runs && !engine_.stream) {
+    if (runs && !task_of(request_, 0).stream) {
       offer(found, "--stream", [](SelfVerbOptions&, EngineVerbOptions& engine) { engine.stream = true; });
     }
     if (runs && engine_.dtype == "f32") {
@@ -370,11 +386,13 @@ class Remedies {
     CostRequest other = request_;
     other.self = &self;
     other.engine = &engine;
-    return bare_fit(other).fits();
+    const Fit fit = bare_fit(other);
+    return fit.memory_fits() && (needs_disk_ || fit.disk_fits());
   }
   bool fits() const { return fits(self_, engine_); }
 
   const CostRequest& request_;
+  bool needs_disk_;
   EngineVerbOptions engine_;
   SelfVerbOptions self_;
   std::string all_;
@@ -385,8 +403,14 @@ class Remedies {
 Fit check_fit(const CostRequest& request) {
   Fit fit = bare_fit(request);
   if (fit.fits()) return fit;
-  if (!fit.memory_fits()) fit.remedies = Remedies(request).find();
-  if (!fit.disk_fits()) fit.remedies.push_back("an output on another disk");
+  constexpr const char* kDisk = "an output on another disk";
+  if (fit.memory_fits()) {
+    fit.remedies = {kDisk};
+    return fit;
+  }
+  fit.remedies = Remedies(request, !fit.disk_fits()).find();
+  if (fit.disk_fits()) return fit;
+  for (std::string& remedy : fit.remedies) remedy += fmt::format(" with {}", kDisk);
   return fit;
 }
 
@@ -410,6 +434,8 @@ void require_fits(const CostRequest& request, Progress& progress) {
   const Fit fit = check_fit(request);
   if (!fit.fits())
     fail(fit.memory_fits() ? ErrorCode::kNoSpace : ErrorCode::kBadOption, request.open->name(), "{}", fit_words(fit));
+  if (is_on_device(request))
+    progress.note("whether the device has the memory for this run is not known before it runs");
   if (!fit.is_tight()) return;
   progress.warn(
       fmt::format("this may not fit: about {} of memory are needed and {} are free, {} of disk and {} are free",

@@ -41,21 +41,23 @@ PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions&
 
 struct CostEstimate {
   RunCost cost;
-  Speeds speeds;
-  double total_s() const { return cost.seconds(speeds); }
+  Speeds speeds;  // 0 of what was not measured
+  std::optional<double> total_s() const { return cost.measured_seconds(speeds); }
 };
 
 /// Work and memory alone. `mean_length`: of own texts, where that is known; 0: as long as they may be.
 RunCost count_run(const CostRequest& request, double mean_length = 0);
 
-/// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds.
+/// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds. Warns where the
+/// engine cannot be measured, for want of memory: the times of its phases stay unknown. Work that a device will do is
+/// counted and not measured. Memory and disk are those of check_fit: for texts as long as they may be.
 CostEstimate estimate_cost(const CostRequest& request, Progress& progress);
 
-/// How a run stands to what there is.
+/// How a run stands to what there is. Of a run on a device the disk alone is looked at: memory_there is 0.
 struct Fit {
   double memory_bytes = 0, memory_there = 0;  // needed, available; 0 available: the system does not tell
   double disk_bytes = 0, disk_there = 0;
-  std::vector<std::string> remedies;  // what would fit, each checked; filled where something does not
+  std::vector<std::string> remedies;  // what would fit, each counted; filled where something does not
   bool memory_fits() const;
   bool disk_fits() const;
   bool fits() const { return memory_fits() && disk_fits(); }

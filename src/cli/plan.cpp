@@ -1,4 +1,4 @@
-// prunenet plan: what a prune would reach and cost; writes nothing.
+// prunenet plan: what a prune would reach and cost.
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -20,6 +20,7 @@ struct PlanOptions : EngineVerbOptions {
   SelfVerbOptions self;
 
   bool is_self() const { return selection.mask.empty() && selection.method == "self"; }
+  bool trains() const { return selection.mask.empty() && selection.method == "prunenet" && selection.policy.empty(); }
 };
 
 void plan(const PlanOptions& options) {
@@ -71,7 +72,7 @@ void plan(const PlanOptions& options) {
 
 void add_plan(CLI::App& program, Action& action) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost, and write nothing");
+  CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
@@ -85,7 +86,12 @@ void add_plan(CLI::App& program, Action& action) {
   verb->callback([options, &action] {
     options->self.from_gguf = is_gguf_name(options->model);
     options->self.to_gguf = is_gguf_name(options->output) || is_gguf_name(options->model);
+    options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
     check_self_options(*options->selection.verb, options->self, options->is_self());
+    if (!options->is_self() && !options->trains())
+      refuse_said(*options->selection.verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
+    options->training.device = options->device;
+    options->training.threads = options->usable_threads();
     if (options->self.ratio_total)
       fail(ErrorCode::kBadOption, "--ratio-total",
            "finds its mix by measuring the model cut in many ways, and what that takes depends on what it finds: about "

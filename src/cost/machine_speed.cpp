@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 #include "base/scratch_file.h"
@@ -138,21 +140,31 @@ double read_bytes_per_s(std::span<const std::byte> stored) {
   return bytes / std::max(watch.elapsed_s(), 1e-9);
 }
 
-// Into a nameless file of the same file system, by as many threads as the writer of a result has.
-double write_bytes_per_s(const std::filesystem::path& folder) {
-  const Descriptor out(::open(nearest_folder(folder).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
-  if (out.value() < 0) return kAssumedDisk;
-  constexpr int64_t kBlocks = 64, kBytes = 4 << 20;
+// Into a nameless file of the same file system, by as many threads as the writer of a result has, until it is on the
+// disk: what memory takes up at first, the disk has to take in the end.
+double write_bytes_per_s(const std::filesystem::path& wanted) {
+  constexpr int64_t kBlocks = 64, kBytes = 1 << 20;
+  constexpr double kShareOfRoom = 0.1;
+  constexpr int kMostThreads = 4;
+  const std::filesystem::path folder = nearest_folder(wanted);
+  const Descriptor out(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(folder, error);
+  if (out.value() < 0 || error) return kAssumedDisk;
+  const auto blocks =
+      std::min(kBlocks, static_cast<int64_t>(kShareOfRoom * static_cast<double>(space.available) / kBytes));
+  const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, unsigned{kMostThreads}));
   const std::vector<char> block(static_cast<size_t>(kBytes), 1);
   const Stopwatch watch;
   double bytes = 0;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(num_threads()) reduction(+ : bytes)
-  for (int64_t i = 0; i < kBlocks; ++i) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) reduction(+ : bytes)
+  for (int64_t i = 0; i < blocks; ++i) {
     if (watch.elapsed_s() > 0.3) continue;
     const ssize_t count = ::pwrite(out.value(), block.data(), block.size(), i * kBytes);
     if (count > 0) bytes += static_cast<double>(count);
   }
-  return bytes > 0 ? bytes / watch.elapsed_s() : kAssumedDisk;
+  const bool is_there = ::fdatasync(out.value()) == 0;
+  return bytes > 0 && is_there ? bytes / watch.elapsed_s() : kAssumedDisk;
 }
 
 }  // namespace

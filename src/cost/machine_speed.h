@@ -17,8 +17,10 @@ struct MachineProbe {
   bool at_best = false;                 // products: the shortest measurement counts, as for a bound; else what lasts
 };
 
-/// Measures the kinds of which `work` has some, but those of the engine (engine_speed.h). A third of a second for each
-/// at most. What is in the page cache is read at memory speed, as the run would.
+/// Measures the kinds of which `work` has some, but those of the engine (engine_speed.h). About a third of a second for
+/// each; a slow disk takes longer. What is in the page cache is read at memory speed, as the run would. Writing is
+/// measured with a nameless file in `output_folder`: 64 MiB at most and at most a tenth of the room that is left, gone
+/// when this returns.
 void measure_machine(const Work& work, const MachineProbe& probe, Speeds& speeds);
 
 }  // namespace prunenet

@@ -12,7 +12,14 @@ namespace prunenet {
 
 namespace {
 constexpr double kNeuronRefitBytes = 2.0 * (1 << 30);  // of the text that it works on
+constexpr double kChunkTokens = 2048;                  // that the engine computes together
+constexpr double kF64UpToOrder = 4096;                 // of what the refit of neurons inverts
+
+// Tokens of a chunk: whole sequences.
+double chunk_tokens(double length) {
+  return std::max(length, std::floor(kChunkTokens / std::max(1.0, length)) * length);
 }
+}  // namespace
 
 double moment_flops(double inputs, double outputs, double tokens, bool targets) {
   return inputs * inputs * tokens + (targets ? 2 * outputs * inputs * tokens : 0);
@@ -28,36 +35,37 @@ double refit_flops(double inputs, double outputs, double kept, bool target) {
          (target ? 2 * outputs * kept * kept : outputs * inputs * inputs + 2 * outputs * kept * (inputs - kept));
 }
 
-NeuronRefitFlops neuron_refit_flops(double kept, double outputs, double tokens, bool gated, double steps,
-                                    double iterations) {
-  const double k = kept, d = outputs, up = gated ? 2 : 1;
+NeuronRefitFlops neuron_refit_flops(const NeuronRefitCount& count) {
+  const double k = count.kept, d = count.outputs, up = count.gated ? 2 : 1;
   const double inner = 2 * up * d * k, errors = inner + 2 * d * k, metric = 2 * d * d;
   const double gradient = metric + 2 * d * k * (1 + up + 1);  // weighed errors, back, and a matrix each
   const double moved = 2 * d * k * (up + 2);
   const double moments = 2 * d * d + 2 * k * k;
-  const double preconditioner = 2 * k * d * (up * d + k + d);
-  const double step =
-      inner + moments + (2 * d * k + metric) + gradient + iterations * (moved + gradient) + errors + metric;
+  const double preconditioner = 2 * k * d * (up * d + k + d), worth = 2 * d * d * k;
+  const double linearisation = inner + moments + (2 * d * k + metric) + gradient + errors + metric;
   NeuronRefitFlops flops;
-  flops.f32 =
-      tokens * (steps * step + 3 * errors + 2 * metric) + steps * ((iterations + 1) * preconditioner + 2 * d * d * k);
-  flops.f64 = d * d * d + steps * (d * d * d + k * k * k);
+  flops.products = count.tokens * (count.linearisations * linearisation + count.iterations * (moved + gradient) +
+                                   3 * errors + 2 * metric) +
+                   (count.iterations + count.linearisations) * preconditioner + count.linearisations * worth;
+  const auto invert = [&flops](double order, double times) {
+    (order <= kF64UpToOrder ? flops.f64 : flops.f32) += times * order * order * order;
+  };
+  invert(d, 1 + count.linearisations);
+  invert(k, count.linearisations);
   return flops;
 }
 
-double neuron_refit_tokens(double kept, double outputs, double tokens) {
-  return std::min(tokens, kNeuronRefitBytes / (4 * (2 * outputs + 3 * kept)));
-}
-
-double sampling_batch(double cache_bytes_per_id, double tokens) {
-  constexpr double kCacheBytes = 4.0 * (1 << 30);
-  return std::floor(std::clamp(kCacheBytes / std::max(1.0, cache_bytes_per_id * tokens), 1.0, 1024.0));
+double neuron_refit_tokens(double kept, double outputs, double tokens, double length, double number_bytes) {
+  const double bytes = outputs * (4 + number_bytes) + 3 * kept * number_bytes;
+  const double chunk = chunk_tokens(length);
+  if (tokens * bytes <= kNeuronRefitBytes) return tokens;
+  return std::min(tokens, std::max(1.0, std::floor(kNeuronRefitBytes / bytes / chunk)) * chunk);
 }
 
 namespace {
 
 constexpr double kKeptInputBytes = 1 << 30;  // of a walk
-constexpr double kHeapLost = 0.6;            // found with own text, the loss and a walk in turn
+constexpr double kSpillBytes = 1 << 29;      // streams before every layer: beyond it they wait on the disk
 constexpr double kCurveShare = 0.6;          // of the width, on average, at the points of a curve
 
 class SelfCounter {
@@ -66,7 +74,8 @@ class SelfCounter {
       : shape_(shape), task_(task), d_(static_cast<double>(shape.hidden)), layers_(shape.layers.size()) {
     tokens_ = task.source == SelfTask::Source::kGaussian ? task.gaussian_tokens : task.sequences * task.length;
     if (!task.runs) return;
-    resident_ = task.stream ? task.number_bytes * 2 * largest_layer_params() : task.converted_bytes;
+    resident_ = task.converted_bytes;
+    if (task.stream) resident_ = std::min(resident_, task.number_bytes * 2 * largest_layer_params());
   }
 
   RunCost count() {
@@ -77,6 +86,7 @@ class SelfCounter {
     if (task_.adaptive) measure_curves();
     walk();
     if (task_.runs && task_.check_sequences > 0) check();
+    cost_.disk_bytes += spilled_bytes_;
     return std::move(cost_);
   }
 
@@ -88,9 +98,7 @@ class SelfCounter {
   }
 
   void add(std::string name, Work work, double bytes) {
-    // What malloc holds of earlier phases is only partly of use to later ones: large pieces do not fit its gaps.
-    cost_.phases.push_back({std::move(name), work, bytes + resident_ + kHeapLost * largest_before_});
-    if (task_.runs) largest_before_ = std::max(largest_before_, bytes);
+    cost_.phases.push_back({std::move(name), work, bytes + resident_});  // what a phase leaves free goes back
   }
 
   // Every pass of a streaming engine makes its weights ready anew.
@@ -109,12 +117,25 @@ class SelfCounter {
   void sample(const char* name, double sequences, double length, double capacity) {
     Work work;
     count_sampling(work, sequences, length, capacity);
+    add(name, work, sampling_bytes(sequences, capacity));
+  }
+
+  // The cache of a batch, widened for the layer that reads it; logits, once more as numbers; and a head in f32.
+  double sampling_bytes(double sequences, double capacity) const {
     const double batch = std::min(sequences, task_.batch);
-    double cache = 0;
-    for (const LayerShape& layer : shape_.layers) cache += 2 * static_cast<double>(layer.kv_width) * task_.number_bytes;
-    add(name, work,
-        batch * (cache * capacity + 3 * 4 * static_cast<double>(shape_.vocab) +
-                 4 * 4 * (d_ + static_cast<double>(shape_.widest()))));
+    double cache = 0, widest = 0;
+    for (const LayerShape& layer : shape_.layers) {
+      cache += 2 * static_cast<double>(layer.kv_width) * task_.number_bytes;
+      widest = std::max(widest, 2 * 4 * static_cast<double>(layer.kv_width));
+    }
+    return wide_head_bytes() + batch * ((cache + widest) * capacity + 3 * 4 * static_cast<double>(shape_.vocab) +
+                                        4 * 4 * (d_ + static_cast<double>(shape_.widest())));
+  }
+
+  // Logits are f32. A streaming engine makes the head anew, a part at a time.
+  double wide_head_bytes() const {
+    if (task_.stream) return 4 * std::min(static_cast<double>(shape_.vocab), 4096.0) * d_;
+    return task_.is_bf16() ? 4 * shape_.head_params() : 0;
   }
 
   void count_sampling(Work& work, double sequences, double length, double capacity) const {
@@ -137,10 +158,22 @@ class SelfCounter {
     work[WorkKind::kMemory] = layers * 2 * d_ * d_ * 4 * 6;
     stream_layers(work, 2);
     cost_.disk_bytes += layers * 2 * d_ * d_ * 4;
-    const double f = static_cast<double>(shape_.widest());
-    const double of_thread = task_.length * 4 * (12 * f + 16 * d_ + 7 * static_cast<double>(shape_.vocab)) +
-                             (task_.number_bytes < 4 ? 4 * shape_.head_params() : 0);  // gradients want f32
-    add("what the loss feels", work, felt * 4 * d_ * (layers + 4) + task_.threads * of_thread + 3 * 4 * d_ * d_);
+    // Rows of all sequences: those before every layer, and gradients. Each thread has one sequence with all that its
+    // gradient needs; of a head that is not kept in f32, too.
+    const double f = static_cast<double>(shape_.widest()), vocab = static_cast<double>(shape_.vocab);
+    const double stream = felt * 4 * d_, before = kept_streams_bytes(layers * stream);
+    const double at_head = 2 * stream + task_.threads * task_.length * 4 * 6 * vocab +
+                           (task_.stream ? task_.threads : 1) * (task_.is_bf16() ? 4 * shape_.head_params() : 0);
+    const double in_layer =
+        3 * stream + task_.threads * task_.length * task_.number_bytes * (8 * f + 20 * d_) + 3 * 4 * d_ * d_;
+    add("what the loss feels", work, before + std::max(at_head, in_layer));
+  }
+
+  // Of streams that are kept before every layer: those in memory. Others are on the disk while the phase lasts.
+  double kept_streams_bytes(double bytes) {
+    if (bytes <= kSpillBytes) return bytes;
+    spilled_bytes_ = std::max(spilled_bytes_, bytes);
+    return 0;
   }
 
   void count_kl(Work& work, double tokens) const {
@@ -150,12 +183,14 @@ class SelfCounter {
 
   // Bytes of logits that are compared together.
   double logits_at_once(double tokens) const {
-    return 4 * std::min(static_cast<double>(1 << 25), std::min(2048.0, tokens) * static_cast<double>(shape_.vocab));
+    return 4 * std::min(static_cast<double>(1 << 25), tokens * static_cast<double>(shape_.vocab));
   }
 
-  // Memory of a probe: the states before every layer, and logits.
-  double probe_bytes() const {
-    return task_.probe_tokens * 4 * (d_ * static_cast<double>(layers_ + 2) + 2 * static_cast<double>(shape_.vocab));
+  // Memory of a probe: the states before every layer and where it stands, the dense logits, and a chunk's.
+  double probe_bytes() {
+    const double stream = task_.probe_tokens * 4 * d_, chunk = std::min(kChunkTokens, task_.probe_tokens);
+    return kept_streams_bytes(stream * static_cast<double>(layers_ + 1)) + 2 * stream + wide_head_bytes() +
+           (task_.probe_tokens + 2 * chunk) * 4 * static_cast<double>(shape_.vocab) + chunk_bytes(chunk);
   }
 
   void choose_layers() {
@@ -204,33 +239,61 @@ class SelfCounter {
     add("how much each layer can lose", work, surgeon_bytes() + walk_bytes() + (task_.runs ? probe_bytes() : 0));
   }
 
-  // Streams of a walk, and a site's inputs where they are kept.
+  double kept_width() const {
+    int64_t k = 0;
+    for (const int64_t kept : task_.kept) k = std::max(k, kept);
+    return static_cast<double>(k);
+  }
+
+  double widest_inner() const { return static_cast<double>(std::max(shape_.widest(), shape_.widest_attention())); }
+
+  // What a layer computes for a chunk.
+  double chunk_bytes(double tokens) const { return tokens * (task_.number_bytes * 3 * widest_inner() + 4 * 6 * d_); }
+
+  bool keeps_inputs() const { return 4 * tokens_ * widest_inner() <= kKeptInputBytes; }
+
+  // Streams of a walk: the dense model's, the changed one's, this one's after attention, and a fourth: what is freed of
+  // one chunk is not all used by the next (found with 65536 and 131072 tokens of 128 numbers: 4.2 of them). And a
+  // site's inputs where they are kept.
   double walk_bytes() const {
     if (!task_.runs) return 0;
-    const double inner = static_cast<double>(std::max(shape_.widest(), shape_.widest_attention()));
-    const double inputs = 4 * tokens_ * inner;
-    const double kept = inputs <= kKeptInputBytes ? inputs : 0;
-    const double chunk = std::min(2048.0, tokens_) * 4 * (3 * inner + 6 * d_);
-    return 7 * 4 * tokens_ * d_ + kept + chunk;
+    const double inputs = keeps_inputs() ? task_.number_bytes * tokens_ * widest_inner() : 0;
+    return 4 * 4 * tokens_ * d_ + inputs + chunk_bytes(std::min(chunk_tokens(task_.length), tokens_));
   }
 
-  double surgeon_bytes() const {
+  // Moments, and the matrix that they are of: from measuring to the end of a site.
+  double moment_bytes() const {
+    const double f = static_cast<double>(shape_.widest());
+    return 4 * f * f + (task_.follows ? 4 * d_ * f : 0) + 4 * d_ * f;
+  }
+
+  double choosing_bytes() const {
     const double f = static_cast<double>(shape_.widest());
     const double real = surgeon_kind(f) == WorkKind::kProductF64 ? 8 : 4;
-    const double moments = 4 * f * f + (task_.follows ? 4 * d_ * f : 0);
-    double k = 0;
-    for (int64_t kept : task_.kept) k = std::max(k, static_cast<double>(kept));
-    const double eliminating = real * (2 * f * f + 3 * 128 * f) + 4 * d_ * f + 4 * d_ * d_ + real * d_ * f;
-    const double refitting = real * (f * f + k * k + d_ * f + 3 * d_ * k) + 4 * d_ * (f + k);
-    return moments + std::max(eliminating, refitting);
+    const double weighed = task_.loss_tokens > 0 ? d_ * f + d_ * d_ : 0;
+    return moment_bytes() + 4 * d_ * d_ + real * std::max(f * f + d_ * f + weighed, 2 * f * f + 3 * 128 * f);
   }
 
+  double refitting_bytes() const {
+    const double f = static_cast<double>(shape_.widest()), k = kept_width();
+    const double real = surgeon_kind(f) == WorkKind::kProductF64 ? 8 : 4;
+    return moment_bytes() + 4 * d_ * k + real * (f * f + k * k + d_ * f + 3 * d_ * k);
+  }
+
+  double surgeon_bytes() const { return std::max(choosing_bytes(), refitting_bytes()); }
+
+  // The text that it works on, of which the inputs are in walk_bytes until then; gate, up and down, five times in f32
+  // (themselves, the solution, its residual, direction and image) and twice in the type of the products.
   double neuron_refit_bytes() const {
-    if (task_.neuron_steps == 0 || !task_.runs) return 0;
-    double k = 0;
-    for (int64_t kept : task_.kept) k = std::max(k, static_cast<double>(kept));
-    const double text = std::min(kNeuronRefitBytes, tokens_ * 4 * (2 * d_ + 3 * k));
-    return text + 2 * tokens_ * 4 * d_ + 15 * 4 * k * d_ + 2 * 8 * k * k;
+    const double k = kept_width(), number = task_.number_bytes, up = shape_.layers.front().gated ? 2 : 1;
+    const double tokens = neuron_refit_tokens(k, d_, tokens_, task_.length, number);
+    const double text = tokens * (d_ * (4 + number) + (up + 1) * k * number);
+    const double matrices = (up + 1) * k * d_, inverted = (k <= kF64UpToOrder ? 8 : 4) * k * k + 4 * k * k;
+    const double solving = matrices * (5 * 4 + 2 * number) + number * (d_ * d_ + k * k);
+    const double preparing = matrices * (4 + number) + 2 * 4 * k * k + inverted;
+    const double chunk = std::min(chunk_tokens(task_.length), tokens) * (number * 4 * k + 4 * 4 * d_);
+    const double inputs = keeps_inputs() ? number * tokens_ * widest_inner() : 0;
+    return moment_bytes() + 2 * 4 * d_ * k + 3 * 4 * d_ * d_ + text + chunk + std::max(solving, preparing) - inputs;
   }
 
   void walk() {
@@ -254,16 +317,18 @@ class SelfCounter {
       applying += last;
     }
     const double held = walk_bytes();
-    add("measuring", measuring, held + 4 * static_cast<double>(shape_.widest() * shape_.widest()));
-    add("choosing", choosing, held + surgeon_bytes());
-    if (task_.refits) add("refitting", refitting, held + surgeon_bytes());
-    if (task_.neuron_steps > 0 && task_.runs) {
-      add("refitting neurons", neurons,
-          held + 4 * static_cast<double>(shape_.widest()) * (static_cast<double>(shape_.widest()) + d_) +
-              neuron_refit_bytes());
-    }
-    if (task_.follows) add("applying", applying, held);
+    add("measuring", measuring, held + moment_bytes());
+    add("choosing", choosing, held + choosing_bytes());
+    if (task_.refits) add("refitting", refitting, held + refitting_bytes());
+    if (task_.neuron_steps > 0 && task_.runs) add("refitting neurons", neurons, held + neuron_refit_bytes());
+    if (task_.follows) add("applying", applying, held + std::max(changed_bytes(), 3 * logits_at_once(tokens_)));
     count_disk();
+  }
+
+  // A layer's new matrices, as they came and as the engine takes them.
+  double changed_bytes() const {
+    const double up = shape_.layers.front().gated ? 2 : 1;
+    return (task_.neuron_steps > 0 ? up + 1 : 1) * kept_width() * d_ * (4 + task_.number_bytes);
   }
 
   void count_layer(size_t l, bool& diverged, Work& measuring, Work& choosing, Work& refitting, Work& neurons,
@@ -276,7 +341,7 @@ class SelfCounter {
     const double attention = 2 * layer.attention_params(shape_.hidden) + 2 * task_.length * a;
     const bool text = task_.runs && (task_.follows || task_.source == SelfTask::Source::kOwnText ||
                                      task_.source == SelfTask::Source::kOtherText);
-    const bool keeps = 4 * tokens_ * std::max(f, a) <= kKeptInputBytes;
+    const bool keeps = 4 * tokens_ * std::max(f, a) <= kKeptInputBytes;  // as the walk has it
     const double again = keeps ? 1 : 2;  // inputs that are not kept are computed for measuring and for applying
     if (text) {
       measuring[WorkKind::kForward] += tokens_ * (attention + up + down);  // the dense model's
@@ -311,14 +376,16 @@ class SelfCounter {
   }
 
   void count_neurons(const LayerShape& layer, double k, Work& work, double up, double down, double again) const {
-    const double tokens = neuron_refit_tokens(k, d_, tokens_), steps = static_cast<double>(task_.neuron_steps),
-                 iterations = static_cast<double>(task_.neuron_iterations);
-    const NeuronRefitFlops flops = neuron_refit_flops(k, d_, tokens, layer.gated, steps, iterations);
+    const double tokens = neuron_refit_tokens(k, d_, tokens_, task_.length, task_.number_bytes),
+                 steps = static_cast<double>(task_.neuron_steps),
+                 iterations = steps * static_cast<double>(task_.neuron_iterations);
+    const NeuronRefitFlops flops = neuron_refit_flops({k, d_, tokens, layer.gated, steps, iterations});
+    work[WorkKind::kForward] += flops.products + tokens * (down + (again - 1) * up);
     work[WorkKind::kProductF32] += flops.f32;
     work[WorkKind::kProductF64] += flops.f64;
-    work[WorkKind::kForward] += tokens * (down + (again - 1) * up);
     // What stands between the products, an iteration: sums, products element by element, on [N, K] and [N, D].
-    work[WorkKind::kMemory] += steps * (iterations + 2) * (tokens * 4 * (14 * k + 8 * d_) + 30 * 4 * k * d_);
+    work[WorkKind::kMemory] +=
+        (iterations + 2 * steps) * (tokens * (task_.number_bytes * 14 * k + 4 * 8 * d_) + 30 * 4 * k * d_);
   }
 
   void stream_layers_once(Work& work, const LayerShape& layer) const {
@@ -345,8 +412,9 @@ class SelfCounter {
     work[WorkKind::kForward] += tokens * 1.9 * forward(task_.check_length);
     count_kl(work, tokens);
     stream_layers(work, 1);
-    add("checking the result", work,
-        7 * 4 * tokens * d_ + 4 * logits_at_once(tokens) + 4 * 4 * d_ * static_cast<double>(shape_.widest()));
+    const double comparing = 3 * 4 * tokens * d_ + 3 * logits_at_once(tokens) + wide_head_bytes() + changed_bytes() +
+                             chunk_bytes(std::min(kChunkTokens, tokens));
+    add("checking the result", work, std::max(sampling_bytes(task_.check_sequences, task_.check_length), comparing));
     if (!task_.measures_layers) return;
     Work each;
     const double layers = static_cast<double>(layers_);
@@ -360,7 +428,7 @@ class SelfCounter {
   const SelfTask& task_;
   double d_;
   size_t layers_;
-  double tokens_ = 0, resident_ = 0, largest_before_ = 0;
+  double tokens_ = 0, resident_ = 0, spilled_bytes_ = 0;
   RunCost cost_;
 };
 

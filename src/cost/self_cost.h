@@ -39,10 +39,9 @@ struct SelfTask {
   double number_bytes = 4;     // of a weight in its type
   double converted_bytes = 0;  // weights that take memory of their own; the others are mapped
   double threads = 2;
-};
 
-/// How many sequences of up to `tokens` ids are sampled together: as generation_batch has it.
-double sampling_batch(double cache_bytes_per_id, double tokens);
+  bool is_bf16() const { return number_bytes < 4; }
+};
 
 /// The phases in the order of the work, without writing the result.
 RunCost cost_of_self(const ModelShape& shape, const SelfTask& task);
@@ -54,14 +53,19 @@ double moment_flops(double inputs, double outputs, double tokens, bool targets);
 double elimination_flops(double inputs, double outputs, double removed, bool weighted);
 /// Least squares of `kept` columns (refit.h).
 double refit_flops(double inputs, double outputs, double kept, bool target);
-/// Of a Gauss-Newton refit of gate, up and down: products that grow with the tokens, and in f32 and f64 those that do
-/// not.
-struct NeuronRefitFlops {
-  double f32 = 0, f64 = 0;
+/// A Gauss-Newton refit of gate, up and down as it was done, or is thought to be.
+struct NeuronRefitCount {
+  double kept = 0, outputs = 0, tokens = 0;
+  bool gated = true;
+  double linearisations = 0, iterations = 0;  // iterations of all of them together
 };
-/// Tokens of a text that it takes: as many as its memory holds.
-double neuron_refit_tokens(double kept, double outputs, double tokens);
-NeuronRefitFlops neuron_refit_flops(double kept, double outputs, double tokens, bool gated, double steps,
-                                    double iterations);
+/// Its products in the type of the engine (kForward), and what is inverted in f32 and in f64.
+struct NeuronRefitFlops {
+  double products = 0, f32 = 0, f64 = 0;
+};
+NeuronRefitFlops neuron_refit_flops(const NeuronRefitCount& count);
+/// Tokens of a text in sequences of `length` that it takes: as many as its memory holds, numbers of `number_bytes` in
+/// the type of the products.
+double neuron_refit_tokens(double kept, double outputs, double tokens, double length, double number_bytes);
 
 }  // namespace prunenet

@@ -54,7 +54,6 @@ ModelShape shape_of(const Checkpoint& checkpoint, const ModelDescription& model)
     one.attention_width = layer.heads * layer.head_dim;
     one.kv_width = layer.kv_heads * layer.head_dim;
     one.gated = layer.ffn.gate.has_value();
-    one.biased = layer.ffn.down_bias.has_value();
     one.has_attention = !layer.attention.output.tensor.empty();
     shape.layers.push_back(one);
     const Checkpoint::Entry& view = checkpoint.at(layer.ffn.policy_view().tensor);

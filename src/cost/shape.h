@@ -13,7 +13,6 @@ struct LayerShape {
   int64_t attention_width = 0;  // inputs of the output projection
   int64_t kv_width = 0;         // numbers of all keys of a token
   bool gated = false;
-  bool biased = false;  // down has a bias
   bool has_attention = true;
 
   /// Parameters of the matrices that a token is multiplied with.

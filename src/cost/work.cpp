@@ -42,10 +42,33 @@ double seconds_of(const Work& work, const Speeds& speeds) {
   return sum;
 }
 
+std::optional<double> measured_seconds_of(const Phase& phase, const Speeds& speeds) {
+  if (phase.on_device) return std::nullopt;
+  for (size_t i = 0; i < kWorkKinds; ++i) {
+    const auto kind = static_cast<WorkKind>(i);
+    if (phase.work[kind] > 0 && speeds[kind] == 0) return std::nullopt;
+  }
+  return seconds_of(phase.work, speeds);
+}
+
 double RunCost::peak_bytes() const {
   double peak = 0;
-  for (const Phase& phase : phases) peak = std::max(peak, phase.peak_bytes);
+  for (const Phase& phase : phases) peak = std::max(peak, phase.on_device ? 0 : phase.peak_bytes);
   return peak;
+}
+
+bool RunCost::uses_device() const {
+  return std::ranges::any_of(phases, [](const Phase& phase) { return phase.on_device; });
+}
+
+std::optional<double> RunCost::measured_seconds(const Speeds& speeds) const {
+  double sum = 0;
+  for (const Phase& phase : phases) {
+    const auto seconds = measured_seconds_of(phase, speeds);
+    if (!seconds) return std::nullopt;
+    sum += *seconds;
+  }
+  return sum;
 }
 
 Work RunCost::work() const {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,17 +71,23 @@ double seconds_of(const Work& work, const Speeds& speeds);
 struct Phase {
   std::string name;
   Work work;
-  double peak_bytes = 0;  // anonymous memory while it lasts: not what is mapped from files
+  double peak_bytes = 0;   // anonymous memory while it lasts: not what is mapped from files
+  bool on_device = false;  // on one that is not the CPU: neither rates nor memory of this machine say what it takes
 };
+
+/// The time of a phase; nothing where it is on a device, or a rate is missing that it needs.
+std::optional<double> measured_seconds_of(const Phase& phase, const Speeds& speeds);
 
 /// A whole run.
 struct RunCost {
   std::vector<Phase> phases;
   double disk_bytes = 0;  // on the disk of the output at once: the output itself, what waits beside it, scratch
 
-  double peak_bytes() const;  // of the phase that takes most
+  double peak_bytes() const;  // of the phase that takes most, of those on the CPU
+  bool uses_device() const;   // some phase does
   Work work() const;
-  double seconds(const Speeds& speeds) const { return seconds_of(work(), speeds); }
+  /// Of all phases; nothing where one is not known.
+  std::optional<double> measured_seconds(const Speeds& speeds) const;
 };
 
 }  // namespace prunenet

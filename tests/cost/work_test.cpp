@@ -1,11 +1,13 @@
 // Sums of work, and the counts behind a plan, held to counting by hand.
 #include <gtest/gtest.h>
 
-#include "cost/machine_room.h"
+#include <cmath>
+
 #include "cost/machine_speed.h"
 #include "cost/phase_times.h"
 #include "cost/policy_cost.h"
 #include "cost/self_cost.h"
+#include "support/support.h"
 
 namespace prunenet::test {
 namespace {
@@ -37,19 +39,39 @@ TEST(Counts, NeuronRefitIsTheSumOfItsProducts) {
   const double n = 50, d = 7, k = 11;
   const auto of = [](double a, double b, double c) { return 2 * a * b * c; };
   // Linearising: gate and up; moments: z^T z and h^T h; worth of outputs.
-  double f32 = of(n, d, k) + of(n, d, k) + of(d, n, d) + of(k, n, k) + of(d, d, k);
-  f32 += of(n, k, d) + of(n, d, d);  // errors, weighed
+  double products = of(n, d, k) + of(n, d, k) + of(d, n, d) + of(k, n, k) + of(d, d, k);
+  products += of(n, k, d) + of(n, d, d);  // errors, weighed
   const double gradient = of(n, d, d) + of(n, d, k) + 2 * of(k, n, d) + of(d, n, k);
   const double preconditioner = 2 * of(k, d, d) + of(d, k, k) + of(d, d, k);
-  f32 += gradient + preconditioner;
+  products += gradient + preconditioner;
   const double moved = 2 * of(n, d, k) + of(n, k, d) + of(n, k, d);
-  f32 += 3 * (moved + gradient + preconditioner);  // iterations
+  products += 3 * (moved + gradient + preconditioner);  // iterations
   const double error = 2 * of(n, d, k) + of(n, k, d);
-  f32 += error + of(n, d, d);          // the first length of the step
-  f32 += 3 * error + 2 * of(n, d, d);  // before, after, and unweighed
-  const NeuronRefitFlops counted = neuron_refit_flops(k, d, n, true, 1, 3);
-  EXPECT_DOUBLE_EQ(counted.f32, f32);
+  products += error + of(n, d, d);          // the first length of the step
+  products += 3 * error + 2 * of(n, d, d);  // before, after, and unweighed
+  const NeuronRefitFlops counted =
+      neuron_refit_flops({.kept = k, .outputs = d, .tokens = n, .gated = true, .linearisations = 1, .iterations = 3});
+  EXPECT_DOUBLE_EQ(counted.products, products);
   EXPECT_DOUBLE_EQ(counted.f64, d * d * d + d * d * d + k * k * k);
+  EXPECT_EQ(counted.f32, 0);
+}
+
+TEST(Counts, OfIterationsThoseThatWereDone) {
+  NeuronRefitCount count{.kept = 11, .outputs = 7, .tokens = 50, .gated = true, .linearisations = 2, .iterations = 20};
+  const double asked = neuron_refit_flops(count).products;
+  count.iterations = 7;
+  EXPECT_LT(neuron_refit_flops(count).products, 0.6 * asked);
+  count.kept = 5000;
+  EXPECT_DOUBLE_EQ(neuron_refit_flops(count).f32, 2 * 5000.0 * 5000 * 5000) << "f64 is for smaller ones";
+}
+
+TEST(Counts, TheRefitTakesWholeChunksOfWhatItsMemoryHolds) {
+  EXPECT_EQ(neuron_refit_tokens(7704, 4096, 16384, 256, 2), 16384) << "1.2 GB";
+  const double held = neuron_refit_tokens(7704, 4096, 16384, 256, 4);
+  EXPECT_EQ(std::fmod(held, 2048), 0);
+  EXPECT_LE(held * (8 * 4096 + 12 * 7704), 2.0 * (1 << 30));
+  EXPECT_GT((held + 2048) * (8 * 4096 + 12 * 7704), 2.0 * (1 << 30));
+  EXPECT_EQ(neuron_refit_tokens(1e9, 4096, 16384, 300, 4), 1800) << "one chunk always";
 }
 
 TEST(Counts, MomentsAndRefitAreThoseOfTheirHeaders) {
@@ -124,6 +146,58 @@ TEST(SelfCost, StreamingHoldsFewLayersAndFetchesThemAgain) {
   EXPECT_GT(streamed.work()[WorkKind::kLoad], 5 * whole.work()[WorkKind::kLoad]);
 }
 
+// LLaMA-2-7B, or one with other layers of its kind, in bf16 on 16384 tokens.
+double large_peak(size_t layers, double* disk_bytes = nullptr) {
+  ModelShape shape;
+  shape.hidden = 4096;
+  shape.vocab = 32000;
+  LayerShape layer;
+  layer.width = 11008;
+  layer.attention_width = layer.kv_width = 4096;
+  layer.gated = true;
+  shape.layers.assign(layers, layer);
+  shape.params = shape.layer_params() + 2 * shape.head_params();
+  shape.stored_bytes = 2 * shape.params;
+  SelfTask task;
+  task.kept.assign(layers, 7680);
+  task.number_bytes = 2;
+  task.batch = 24;
+  const RunCost cost = cost_of_self(shape, task);
+  if (disk_bytes != nullptr) *disk_bytes = cost.disk_bytes;
+  double peak = 0;
+  for (const Phase& phase : cost.phases) {
+    if (phase.name != "own text" && phase.name != "checking the result") peak = std::max(peak, phase.peak_bytes);
+  }
+  return peak;
+}
+
+TEST(SelfCost, LayersThatAreManyTakeNoMoreMemoryThanAFew) {
+  double disk_of_few = 0, disk_of_many = 0;
+  EXPECT_EQ(large_peak(8, &disk_of_few), large_peak(32, &disk_of_many));
+  EXPECT_LT(large_peak(32), 5.0 * (1 << 30));
+  const double stream = 16384 * 4096 * 4.0, sensitivities = 2 * 4096 * 4096 * 4.0,
+               refitted = 2 * (7680 + 4096) * 4096.0;
+  EXPECT_NEAR(disk_of_many, 32 * (stream + sensitivities + refitted), 1e-9 * disk_of_many);
+  EXPECT_NEAR(disk_of_few, disk_of_many / 4, 1e-9 * disk_of_many) << "2 GiB of streams: on the disk as well";
+}
+
+TEST(RunCost, WhatADeviceDoesIsNotKnownHere) {
+  RunCost cost;
+  cost.phases = {{"host", {}, 5}, {"device", {}, 9}};
+  cost.phases[0].work[WorkKind::kRead] = 10;
+  Speeds speeds;
+  EXPECT_FALSE(measured_seconds_of(cost.phases[0], speeds)) << "no rate";
+  EXPECT_FALSE(cost.measured_seconds(speeds));
+  speeds[WorkKind::kRead] = 5;
+  EXPECT_EQ(cost.measured_seconds(speeds), 2);
+  EXPECT_EQ(cost.peak_bytes(), 9);
+  EXPECT_FALSE(cost.uses_device());
+  cost.phases[1].on_device = true;
+  EXPECT_FALSE(cost.measured_seconds(speeds));
+  EXPECT_EQ(cost.peak_bytes(), 5);
+  EXPECT_TRUE(cost.uses_device());
+}
+
 TEST(PolicyCost, EpisodesMultiplyTheSpectraOfDraws) {
   const ModelShape shape = small_shape();
   PolicyTask task;
@@ -155,12 +229,16 @@ TEST(MachineSpeed, MeasuresWhatIsAskedForAndNothingElse) {
   EXPECT_EQ(speeds[WorkKind::kRead], 0);
 }
 
-TEST(MachineRoom, ALimitOfTheGroupLessWhatItHolds) {
-  EXPECT_EQ(room_in_group("max\n", "anon 5\n"), 0);
-  EXPECT_EQ(room_in_group("", ""), 0);
-  EXPECT_EQ(room_in_group("1000\n", "anon 300\nfile 500\n"), 700);
-  EXPECT_EQ(room_in_group("1000\n", "file 500\nanon 300\n"), 700);
-  EXPECT_EQ(room_in_group("1000\n", "anon 2000\n"), 1) << "full, but limited";
+TEST(MachineSpeed, WritingLeavesNothingBehind) {
+  const TemporaryFolder folder;
+  Work work;
+  work[WorkKind::kWrite] = 1;
+  Speeds speeds;
+  MachineProbe probe;
+  probe.output_folder = folder / "not there" / "out";
+  measure_machine(work, probe, speeds);
+  EXPECT_GT(speeds[WorkKind::kWrite], 1e5);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(PhaseTimes, InnerPhasesKeepTheirTimeForThemselves) {

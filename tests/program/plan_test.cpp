@@ -1,7 +1,11 @@
 // plan beside the run that it speaks of: the phases it names and the operations it counts are those that are done; and
 // runs that cannot fit are refused before they start.
 #include <algorithm>
+#include <chrono>
+#include <fstream>
 #include <map>
+#include <sstream>
+#include <thread>
 
 #include "program/checkpoints.h"
 #include "program/refusal.h"
@@ -99,16 +103,101 @@ TEST_F(Plan, WhatDoesNotFitOnTheDiskIsSaidAndRefused) {
   EXPECT_TRUE(refused->left.empty());
 }
 
+// A million texts, and a disk that holds none of the output.
+TEST_F(Plan, WhatWouldFitIsPutThroughTheSameCount) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words run{kDemo, "-q", "--ratio", "0.3"}, texts{"--own-text", "1000000"};
+  const Json plan = prunenet_json(with(with({"plan"}, run), texts));
+  EXPECT_EQ(plan["fits"], false);
+  ASSERT_FALSE(plan["would_fit"].empty());
+  EXPECT_GT(plan["estimated_peak_bytes"], plan["available_memory_bytes"]);
+  for (const std::string remedy : plan["would_fit"]) {
+    Words changed = texts;
+    std::istringstream words(remedy);
+    for (std::string word; words >> word;) changed.push_back(word);
+    if (changed[2] == "--own-text") changed.erase(changed.begin(), changed.begin() + 2);
+    EXPECT_EQ(prunenet_json(with(with({"plan"}, run), changed))["fits"], true) << remedy;
+  }
+
+  const fs::path disk = root() / "disk";
+  fs::create_directory(disk);
+  const Words both = with(with({"prune"}, run), with(texts, {"-o", disk / "out"}));
+  const auto refused = run_on_small_disk(disk, {"size=64k"}, both);
+  if (!refused) GTEST_SKIP() << "this process may not mount";
+  EXPECT_EQ(refused->run.status, 1);
+  for (const char* part :
+       {"of memory", "on the disk of the output", "this would fit: --", " with an output on another disk"})
+    EXPECT_NE(refused->run.err.find(part), std::string::npos) << refused->run.err;
+}
+
 TEST_F(Plan, PhasesOfARunAddUpToIt) {
   PRUNENET_REQUIRE_RUNTIME();
   const Json run = prunenet_json(with({"prune", kDemo, "-o", root() / "out", "-q", "--phases", "--check", "1"},
-                                      {"--ratio", "0.3", "--own-text", "4", "--tokens", "32", "--neuron-steps", "1"}));
+                                      {"--ratio", "0.3", "--own-text", "64", "--tokens", "64", "--neuron-steps", "1"}));
   double sum = 0;
   for (const Json& phase : run["phases"]) {
+    EXPECT_GE(phase["elapsed_s"], 0) << phase;
     sum += phase["elapsed_s"].get<double>();
     if (phase["flops"] > 0) EXPECT_GT(phase["bound_s"], 0) << phase;
   }
-  EXPECT_NEAR(sum, run["elapsed_s"].get<double>(), 0.01 * sum);
+  const double elapsed_s = run["elapsed_s"].get<double>();
+  EXPECT_NEAR(sum, elapsed_s, 1e-6 * sum);
+  EXPECT_EQ(run["phases"].back()["name"], "all else");
+  EXPECT_LT(run["phases"].back()["elapsed_s"].get<double>(), 0.25 * elapsed_s);
+}
+
+// Largest RssAnon of a program until it ends, in bytes.
+double peak_anonymous_bytes(const Words& arguments, RunResult& result) {
+  RunningProgram program(prunenet_command(arguments));
+  const fs::path status = fs::path("/proc") / std::to_string(program.pid()) / "status";
+  double peak = 0;
+  for (bool runs = true; runs; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+    std::ifstream lines(status);
+    runs = false;  // one that has ended, and is not waited for yet, has no memory
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("RssAnon:")) continue;
+      runs = true;
+      peak = std::max(peak, 1024 * std::stod(line.substr(8)));
+    }
+  }
+  result = program.wait();
+  return peak;
+}
+
+// Texts whose residual streams take more than the libraries do.
+TEST_F(Plan, TellsTheMemoryOfTheRun) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words options{"--calibration", "random-tokens", "--own-text",  "512",   "--tokens",       "256", "--check", "0",
+                      "--ratio",       "0.3",           "--weighting", "plain", "--neuron-steps", "0"};
+  const Json plan = prunenet_json(with({"plan", kDemo, "-q"}, options));
+  RunResult run;
+  const double peak = peak_anonymous_bytes(with({"prune", kDemo, "-o", root() / "out", "-q"}, options), run);
+  ASSERT_EQ(run.status, 0) << run.err;
+  const double planned = plan["estimated_peak_bytes"].get<double>();
+  EXPECT_GT(peak, 3e8) << "more than the libraries take";
+  EXPECT_GT(planned, 0.65 * peak);
+  EXPECT_LT(planned, 1.5 * peak);
+}
+
+TEST_F(Plan, WhatADeviceWillTakeIsNotMeasured) {
+  const Json plan = prunenet_json({"plan", kDemo, "-q", "--ratio", "0.3", "--device", "cuda"});
+  EXPECT_EQ(plan["measured"], false);
+  EXPECT_TRUE(plan["estimated_s"].is_null());
+  EXPECT_TRUE(plan["estimated_peak_bytes"].is_null());
+  EXPECT_EQ(plan["fits"], true) << "the disk alone decides";
+  std::map<std::string, Json> phases;
+  for (const Json& phase : plan["phases"]) phases[phase["name"]] = phase;
+  EXPECT_EQ(phases.at("choosing")["measured"], false);
+  EXPECT_GT(phases.at("choosing")["flops"], 0);
+  EXPECT_EQ(phases.at("writing")["measured"], true);
+  const RunResult table = run_prunenet({"plan", kDemo, "-q", "--ratio", "0.3", "--device", "cuda"});
+  EXPECT_NE(table.out.find("not measured"), table.out.npos) << table.out;
+}
+
+TEST_F(Plan, ADeviceThatTheMethodHasNoUseForIsRefused) {
+  tiny_model().write(model());
+  expect_refused({"plan", model(), "--ratio", "0.25", "--method", "product", "--device", "cuda"},
+                 {"--device", "goes with"}, 2);
 }
 
 }  // namespace
