@@ -150,7 +150,7 @@ void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStor
 
   const double elapsed_s = watch.elapsed_s();
   std::vector<PhaseRow> phases;
-  if (options.phases) phases = phase_rows(outcome.times, elapsed_s, options.dtype == "bf16");
+  if (options.phases) phases = phase_rows(outcome.times, elapsed_s, options.dtype == "bf16", options.device != "cpu");
   if (!options.report.empty()) {
     const std::string html = render_html(make_report(options, open, outcome, elapsed_s));
     if (options.keeps_parts()) {
