@@ -321,7 +321,12 @@ class SelfCounter {
     add("choosing", choosing, held + choosing_bytes());
     if (task_.refits) add("refitting", refitting, held + refitting_bytes());
     if (task_.neuron_steps > 0 && task_.runs) add("refitting neurons", neurons, held + neuron_refit_bytes());
-    if (task_.follows) add("applying", applying, held + std::max(changed_bytes(), 3 * logits_at_once(tokens_)));
+    if (task_.follows) {
+      // At the end two streams are left, and their logits are compared.
+      const double comparing =
+          (task_.runs ? 2 * 4 * tokens_ * d_ : 0) + 3 * logits_at_once(tokens_) + wide_head_bytes();
+      add("applying", applying, std::max(held + changed_bytes(), comparing));
+    }
     count_disk();
   }
 

@@ -138,7 +138,9 @@ TEST_F(Plan, PhasesOfARunAddUpToIt) {
   for (const Json& phase : run["phases"]) {
     EXPECT_GE(phase["elapsed_s"], 0) << phase;
     sum += phase["elapsed_s"].get<double>();
-    if (phase["flops"] > 0) EXPECT_GT(phase["bound_s"], 0) << phase;
+    if (phase["flops"] > 0) {
+      EXPECT_GT(phase["bound_s"], 0) << phase;
+    }
   }
   const double elapsed_s = run["elapsed_s"].get<double>();
   EXPECT_NEAR(sum, elapsed_s, 1e-6 * sum);
