@@ -324,7 +324,7 @@ class SelfCounter {
     if (task_.follows) {
       // At the end two streams are left, and their logits are compared.
       const double comparing =
-          (task_.runs ? 2 * 4 * tokens_ * d_ : 0) + 3 * logits_at_once(tokens_) + wide_head_bytes();
+          (task_.runs ? 2 * 4 * tokens_ * d_ : 0) + 2 * logits_at_once(tokens_) + wide_head_bytes();
       add("applying", applying, std::max(held + changed_bytes(), comparing));
     }
     count_disk();
@@ -385,7 +385,9 @@ class SelfCounter {
                  steps = static_cast<double>(task_.neuron_steps),
                  iterations = steps * static_cast<double>(task_.neuron_iterations);
     const NeuronRefitFlops flops = neuron_refit_flops({k, d_, tokens, layer.gated, steps, iterations});
-    work[WorkKind::kForward] += flops.products + tokens * (down + (again - 1) * up);
+    // In f32 they go as those of linear algebra do; in bf16 the forward pass is what was measured.
+    work[task_.is_bf16() ? WorkKind::kForward : WorkKind::kProductF32] += flops.products;
+    work[WorkKind::kForward] += tokens * (down + (again - 1) * up);
     work[WorkKind::kProductF32] += flops.f32;
     work[WorkKind::kProductF64] += flops.f64;
     // What stands between the products, an iteration: sums, products element by element, on [N, K] and [N, D].
@@ -417,7 +419,7 @@ class SelfCounter {
     work[WorkKind::kForward] += tokens * 1.9 * forward(task_.check_length);
     count_kl(work, tokens);
     stream_layers(work, 1);
-    const double comparing = 3 * 4 * tokens * d_ + 3 * logits_at_once(tokens) + wide_head_bytes() + changed_bytes() +
+    const double comparing = 3 * 4 * tokens * d_ + 2 * logits_at_once(tokens) + wide_head_bytes() + changed_bytes() +
                              chunk_bytes(std::min(kChunkTokens, tokens));
     add("checking the result", work, std::max(sampling_bytes(task_.check_sequences, task_.check_length), comparing));
     if (!task_.measures_layers) return;

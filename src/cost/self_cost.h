@@ -59,7 +59,7 @@ struct NeuronRefitCount {
   bool gated = true;
   double linearisations = 0, iterations = 0;  // iterations of all of them together
 };
-/// Its products in the type of the engine (kForward), and what is inverted in f32 and in f64.
+/// Its products in the type of the engine, and what is inverted in f32 and in f64.
 struct NeuronRefitFlops {
   double products = 0, f32 = 0, f64 = 0;
 };
