@@ -153,11 +153,20 @@ void JournalledRun::finish(Progress& progress) {
                 " cannot be removed: delete it, or the same command goes on from it and writes the output again");
 }
 
+namespace {
+
+// What the same command meets again, whatever the machine is like then.
+bool comes_again(ErrorCode code) {
+  return code == ErrorCode::kNonFinite || code == ErrorCode::kBadOption || code == ErrorCode::kMismatch;
+}
+
+}  // namespace
+
 void JournalledRun::stop() {
   try {
     throw;
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kNonFinite && !goes_on()) journal_.finish();
+    if (comes_again(error.code()) && !goes_on()) journal_.finish();
     if (journal_.num_parts() == 0) throw;
     if (error.code() == ErrorCode::kCancelled) {
       throw Error(error.code(), "",

@@ -21,7 +21,7 @@
 namespace prunenet::cli {
 
 Json options_json(const PruneOptions& options, const OpenModel& open) {
-  Json json;
+  Json json = Json::object();
   if (options.selection.ratio) json["ratio"] = *options.selection.ratio;
   if (options.selection.mask.empty())
     json["width_multiple"] =

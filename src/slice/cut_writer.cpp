@@ -53,7 +53,6 @@ bool CutWriter::take(Task& task) {
   task.tensor = tensor_;
   task.cut = next_cut_ - 1;
   task.number = next_number_++;
-  read_ahead_.advance(task.piece.checked.size());
   task.ends_tensor = !tensor_->next(ahead_);
   if (task.ends_tensor) tensor_.reset();
   return true;

@@ -10,7 +10,6 @@
 
 #include "base/progress.h"
 #include "checkpoint/tensor_sink.h"
-#include "slice/read_ahead.h"
 #include "slice/slice.h"
 #include "slice/tensor_pieces.h"
 
@@ -20,7 +19,7 @@ class CutWriter {
  public:
   /// All stay alive. `progress` has begun, and counts bytes.
   CutWriter(const Checkpoint& checkpoint, const SlicePlan& plan, TensorSink& sink, Progress& progress)
-      : checkpoint_(checkpoint), plan_(plan), sink_(sink), progress_(progress), read_ahead_(checkpoint, plan) {}
+      : checkpoint_(checkpoint), plan_(plan), sink_(sink), progress_(progress) {}
 
   /// Appends every tensor of the plan to the sink with `threads` threads, this one among them. Memory: a piece each.
   /// Throws the error of the first piece, in the order of the file, that has one.
@@ -53,7 +52,6 @@ class CutWriter {
   std::shared_ptr<TensorPieces> tensor_;
   Piece ahead_;  // the piece that is taken next, of tensor_
   uint64_t next_number_ = 0;
-  ReadAhead read_ahead_;
 
   std::mutex turn_mutex_;  // of who writes
   std::condition_variable turn_changed_;

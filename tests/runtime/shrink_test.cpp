@@ -181,8 +181,8 @@ TEST_P(ShrinkingLayouts, MomentsFromAFolderChooseAsThoseOfTheEngine) {
   ASSERT_EQ(one.replaced().size(), two.replaced().size());
   EXPECT_FALSE(one.replaced().empty());
   for (const auto& [name, bytes] : one.replaced()) {
-    const auto other = two.replaced().at(name);
-    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), other.begin(), other.end())) << name;
+    const auto again_bytes = two.replaced().at(name);
+    EXPECT_TRUE(std::equal(bytes.begin(), bytes.end(), again_bytes.begin(), again_bytes.end())) << name;
   }
 }
 
