@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "runtime/device_matrix.h"
+#include "spectrum/removed_rows.h"
 
 namespace prunenet {
 namespace {
@@ -34,19 +35,6 @@ std::vector<double> roots_of_eigenvalues(const at::Tensor& gram, double scale) {
 
 at::Tensor gram_of(const at::Tensor& w) {
   return w.size(0) > w.size(1) ? at::mm(w.t(), w) : at::mm(w, w.t());
-}
-
-std::vector<int64_t> complement(std::span<const int64_t> kept, int64_t count) {
-  std::vector<int64_t> removed;
-  size_t next = 0;
-  for (int64_t row = 0; row < count; ++row) {
-    if (next < kept.size() && kept[next] == row) {
-      ++next;
-    } else {
-      removed.push_back(row);
-    }
-  }
-  return removed;
 }
 
 template <typename Real>
@@ -134,9 +122,9 @@ std::vector<double> DeviceBackend<Real>::kept_values(int64_t index, std::span<co
   }
   if (2 * count > rows && count > cols) {
     // What went leaves its rounding errors behind: where it held most of the weight, what is left is formed anew.
-    const at::Tensor removed = scaled_rows(layer, on_device(complement(kept, rows), place_.device));
+    const at::Tensor removed = scaled_rows(layer, on_device(removed_rows(kept, rows), place_.device));
     const double all_weight = at::sum(layer.gram.diagonal(), at::kDouble).template item<double>();
-    if (inner_product_of(removed, removed) <= 0.75 * all_weight) {
+    if (may_downdate(inner_product_of(removed, removed), all_weight)) {
       return roots_of_eigenvalues(at::addmm(layer.gram, removed.t(), removed, 1, -1), layer.scale);
     }
   }
