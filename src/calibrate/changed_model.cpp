@@ -33,6 +33,16 @@ SiteRef site_ref(const ModelDescription& model, int64_t layer, Site site) {
   return {&l.attention.output, &l.attention.output_bias};
 }
 
+int64_t units_of(const ModelDescription& model, int64_t layer, Site site) {
+  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
+  return site == Site::kFfn ? l.ffn.neurons.width : l.attention.kv_groups.width;
+}
+
+int64_t unit_inputs(const ModelDescription& model, int64_t layer, Site site) {
+  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
+  return site == Site::kFfn ? 1 : l.heads / l.kv_heads * l.head_dim;
+}
+
 Matrix<float> site_weight(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site) {
   const MatrixRef& ref = *site_ref(model, layer, site).weight;
   Matrix<float> weight(ref.rows, ref.cols);
@@ -126,11 +136,6 @@ void ChangedModel::refit_neurons(int64_t layer, const FfnRows& rows) {
   }
 }
 
-int64_t ChangedModel::units_of(int64_t layer, Site site) const {
-  const LayerDescription& l = model_.layers[static_cast<size_t>(layer)];
-  return site == Site::kFfn ? l.ffn.neurons.width : l.attention.kv_groups.width;
-}
-
 // As put_matrix, refit and refit_neurons give them to `put`.
 std::vector<ChangedModel::Replaceable> ChangedModel::replaceable(int64_t layer, Site site, int64_t kept_units) const {
   std::vector<Replaceable> tensors;
@@ -143,8 +148,7 @@ std::vector<ChangedModel::Replaceable> ChangedModel::replaceable(int64_t layer, 
   };
   const SiteRef ref = site_ref(model_, layer, site);
   const LayerDescription& l = model_.layers[static_cast<size_t>(layer)];
-  const int64_t unit_inputs = site == Site::kFfn ? 1 : l.heads / l.kv_heads * l.head_dim;
-  add_matrix(*ref.weight, ref.weight->rows, kept_units * unit_inputs);
+  add_matrix(*ref.weight, ref.weight->rows, kept_units * unit_inputs(model_, layer, site));
   if (*ref.bias) add(**ref.bias, 1, ref.weight->rows);
   if (site == Site::kAttention) return tensors;
   const auto add_rows = [&](const MatrixRef& matrix, int64_t rows) {
@@ -161,7 +165,7 @@ SiteState ChangedModel::state(int64_t layer, Site site) const {
   const auto l = static_cast<size_t>(layer);
   SiteState state;
   const auto& kept = site == Site::kFfn ? mask_.kept : mask_.kept_kv_groups;
-  int64_t kept_units = units_of(layer, site);
+  int64_t kept_units = units_of(model_, layer, site);
   if (!kept.empty() && static_cast<int64_t>(kept[l].size()) < kept_units) {
     state.kept = kept[l];
     kept_units = static_cast<int64_t>(kept[l].size());
@@ -172,7 +176,7 @@ SiteState ChangedModel::state(int64_t layer, Site site) const {
 }
 
 bool ChangedModel::can_restore(int64_t layer, Site site, const SiteState& state) const {
-  int64_t kept_units = units_of(layer, site);
+  int64_t kept_units = units_of(model_, layer, site);
   if (state.kept) {
     int64_t last = -1;
     for (const int64_t unit : *state.kept) {
@@ -194,7 +198,7 @@ bool ChangedModel::can_restore(int64_t layer, Site site, const SiteState& state)
 }
 
 void ChangedModel::restore(int64_t layer, Site site, const SiteState& state) {
-  int64_t kept_units = units_of(layer, site);
+  int64_t kept_units = units_of(model_, layer, site);
   if (state.kept) {
     kept_units = static_cast<int64_t>(state.kept->size());
     site == Site::kFfn ? keep_neurons(layer, *state.kept) : keep_kv_groups(layer, *state.kept);
@@ -245,7 +249,7 @@ std::vector<int64_t> ChangedModel::kept_inputs(int64_t layer, Site site) const {
   std::vector<int64_t> groups(static_cast<size_t>(description.attention.kv_groups.width));
   std::iota(groups.begin(), groups.end(), 0);
   if (!mask_.kept_kv_groups.empty()) groups = mask_.kept_kv_groups[l];
-  return columns_of_groups(groups, description.heads / description.kv_heads * description.head_dim);
+  return columns_of_groups(groups, unit_inputs(model_, layer, site));
 }
 
 std::optional<SiteChange> ChangedModel::change(int64_t layer, Site site) const {

@@ -22,6 +22,10 @@ struct SiteRef {
   const std::optional<std::string>* bias = nullptr;
 };
 SiteRef site_ref(const ModelDescription& model, int64_t layer, Site site);
+/// Neurons, or KV groups.
+int64_t units_of(const ModelDescription& model, int64_t layer, Site site);
+/// Inputs of the site's matrix that one unit owns.
+int64_t unit_inputs(const ModelDescription& model, int64_t layer, Site site);
 /// W as f32. Throws kNonFinite naming the tensor.
 Matrix<float> site_weight(const Checkpoint& checkpoint, const ModelDescription& model, int64_t layer, Site site);
 /// Its bias, or nothing.
@@ -77,7 +81,6 @@ class ChangedModel {
     Dtype dtype = Dtype::kF32;
   };
   std::vector<Replaceable> replaceable(int64_t layer, Site site, int64_t kept_units) const;
-  int64_t units_of(int64_t layer, Site site) const;
   void put_matrix(const MatrixRef& ref, const Matrix<float>& weight);
   // `cols` values to a row of the tensor as it is stored.
   void put(const std::string& tensor, std::span<const float> values, int64_t cols);

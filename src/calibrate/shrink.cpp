@@ -11,17 +11,6 @@
 namespace prunenet {
 namespace {
 
-int64_t units_of(const ModelDescription& model, int64_t layer, Site site) {
-  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
-  return site == Site::kFfn ? l.ffn.neurons.width : l.attention.kv_groups.width;
-}
-
-// Inputs of the site's matrix that one unit owns.
-int64_t unit_size(const ModelDescription& model, int64_t layer, Site site) {
-  const LayerDescription& l = model.layers[static_cast<size_t>(layer)];
-  return site == Site::kFfn ? 1 : l.heads / l.kv_heads * l.head_dim;
-}
-
 // Shares of the identity in the metrics, where E[g g^T] has trace D. It knows the directions that the loss of a finite
 // text felt; the others are not worth nothing. Measured on stories260K at 30 %, KL: choosing with 0 0.567, 0.3 0.5545.
 constexpr double kPlainShareOfChoice = 0.3, kPlainShareOfRefit = 0.1;
@@ -159,7 +148,7 @@ class Shrinker {
     TimedPhase phase(options_.times, "choosing");
     const Elimination elimination =
         eliminate_site(checkpoint_, model_, layer, site, moments.inputs, sensitivities_, kept_units, options_);
-    const int64_t removed = (outcome.units_before - kept_units) * unit_size(model_, layer, site);
+    const int64_t removed = (outcome.units_before - kept_units) * unit_inputs(model_, layer, site);
     phase.count(surgeon_kind(options_.precision, moments.inputs.width()),
                 elimination_flops(static_cast<double>(moments.inputs.width()), static_cast<double>(model_.hidden),
                                   static_cast<double>(removed), !sensitivities_.empty()));
@@ -273,7 +262,7 @@ Elimination eliminate_site(const Checkpoint& checkpoint, const ModelDescription&
   auto sensitivity = sensitivities.get(layer, site);
   if (sensitivity) sensitivity = weighed(std::move(sensitivity), kPlainShareOfChoice, weight.rows());
   EliminationOptions elimination;
-  elimination.group_size = unit_size(model, layer, site);
+  elimination.group_size = unit_inputs(model, layer, site);
   elimination.remove_groups = units_of(model, layer, site) - least;
   elimination.centred = options.refit && site_ref(model, layer, site).bias->has_value();
   elimination.damping = options.damping;

@@ -165,6 +165,19 @@ PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions&
   return cut;
 }
 
+CostRequest cost_of_cut(const OpenModel& open, const PlannedCut& cut, const SelectionOptions& selection,
+                        const TrainingOptions& training, const SelfVerbOptions* self, const EngineVerbOptions& engine) {
+  CostRequest request;
+  request.open = &open;
+  request.selection = &selection;
+  request.training = &training;
+  request.self = self;
+  request.engine = &engine;
+  request.widths = cut.widths;
+  request.output_bytes = static_cast<double>(cut.change.after.bytes);
+  return request;
+}
+
 RunCost count_run(const CostRequest& request, double mean_length) {
   const ModelShape shape = shape_of(request.open->checkpoint, request.open->model);
   RunCost cost;

@@ -38,6 +38,9 @@ struct PlannedCut {
 /// Throws what the run would throw for such sizes; `progress` hears what rounding does to them.
 PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions& self, const OpenModel& open,
                        Progress& progress);
+/// A prune to these sizes. The arguments must outlive it; `self`: null where the method is another.
+CostRequest cost_of_cut(const OpenModel& open, const PlannedCut& cut, const SelectionOptions& selection,
+                        const TrainingOptions& training, const SelfVerbOptions* self, const EngineVerbOptions& engine);
 
 struct CostEstimate {
   RunCost cost;

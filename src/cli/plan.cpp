@@ -35,14 +35,8 @@ void plan(const PlanOptions& options) {
   const std::vector<int64_t>& widths = cut.left_widths;
   const SizeChange& change = cut.change;
   prepare_linear_algebra(options, *progress);
-  CostRequest request;
-  request.open = &open;
-  request.selection = &options.selection;
-  request.training = &options.training;
-  request.self = options.is_self() ? &options.self : nullptr;
-  request.engine = &options;
-  request.widths = cut.widths;
-  request.output_bytes = static_cast<double>(change.after.bytes);
+  CostRequest request = cost_of_cut(open, cut, options.selection, options.training,
+                                    options.is_self() ? &options.self : nullptr, options);
   request.output =
       options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
   request.to_gguf = is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;

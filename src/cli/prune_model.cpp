@@ -198,14 +198,8 @@ bool is_output_of(const std::string& output, const std::string& text) {
 void require_prune_fits(const PruneOptions& options, const OpenModel& open, Progress& progress) {
   SilentProgress silent;  // the run itself will say what rounding does
   const PlannedCut cut = planned_cut(options.selection, options.self, open, silent);
-  CostRequest request;
-  request.open = &open;
-  request.selection = &options.selection;
-  request.training = &options.training;
-  request.self = options.is_self() ? &options.self : nullptr;
-  request.engine = &options;
-  request.widths = cut.widths;
-  request.output_bytes = static_cast<double>(cut.change.after.bytes);
+  CostRequest request = cost_of_cut(open, cut, options.selection, options.training,
+                                    options.is_self() ? &options.self : nullptr, options);
   request.output = resolved_path(options.output).parent_path();
   request.to_gguf = goes_through_folder(options, open);
   request.reports = !options.report.empty();

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "runtime/device_matrix.h"
-#include "surgeon/scaled.h"
+#include "surgeon/elimination_problem.h"
 
 namespace prunenet {
 namespace {
@@ -189,32 +189,8 @@ class DeviceState {
   at::Tensor which_, losses_;       // of the panel's removals
 };
 
-struct Problem {
-  at::Device device;
-  const Moments& moments;
-  const Matrix<float>& w;
-  const Matrix<float>* sensitivity;
-  const EliminationOptions& options;
-  Scaling scaling;
-  std::vector<int64_t> live;  // groups
-};
-
-void require_shapes(const Moments& moments, const Matrix<float>& w, const Matrix<float>* g,
-                    const EliminationOptions& options) {
-  const int64_t f = moments.width();
-  if (w.cols() != f) {
-    fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
-  }
-  if (g != nullptr && (g->rows() != w.rows() || g->cols() != w.rows())) {
-    fail(ErrorCode::kMismatch, options.where, "the sensitivity is {} x {}, the map has {} outputs", g->rows(),
-         g->cols(), w.rows());
-  }
-  PRUNENET_CHECK(options.group_size >= 1 && f % options.group_size == 0);
-  PRUNENET_CHECK(options.remove_groups >= 0 && options.remove_groups <= f / options.group_size);
-}
-
 // W^T G W over scaled columns.
-at::Tensor weight_gram(const Problem& problem, std::span<const int64_t> columns, Place place) {
+at::Tensor weight_gram(const EliminationProblem& problem, std::span<const int64_t> columns, Place place) {
   const at::Tensor whole = on_device(problem.w, {place.device, at::kFloat});
   const at::Tensor w = scaled_columns_on(whole, problem.scaling, columns, place, problem.options.where);
   if (problem.sensitivity == nullptr) return at::mm(w.t(), w);
@@ -224,9 +200,8 @@ at::Tensor weight_gram(const Problem& problem, std::span<const int64_t> columns,
 }
 
 // False when this damping does not do. result.removed and error get the live removals.
-bool try_to_eliminate(const Problem& problem, int64_t count, double damping, at::ScalarType type, Elimination& result,
-                      void (*throw_if_cancelled)()) {
-  const Place place{problem.device, type};
+bool try_to_eliminate(const EliminationProblem& problem, int64_t count, double damping, Place place,
+                      Elimination& result, void (*throw_if_cancelled)()) {
   const std::vector<int64_t> columns = columns_of_groups(problem.live, problem.options.group_size);
   // Columns that are dead within a live group stand alone: unit moments, and no weight.
   at::Tensor a = weight_gram(problem, columns, place);
@@ -256,37 +231,12 @@ Elimination eliminate_on(at::Device device, const Moments& moments, const Matrix
                          const Matrix<float>* sensitivity, const EliminationOptions& options,
                          void (*throw_if_cancelled)()) {
   const at::NoGradGuard no_grad;
-  require_shapes(moments, w, sensitivity, options);
-  const int64_t f = moments.width(), s = options.group_size, groups = f / s;
-  Problem problem{device, moments, w, sensitivity, options, scaling_of(moments, options.centred, options.where), {}};
-  Elimination dead;
-  for (int64_t g = groups - 1; g >= 0; --g) {
-    const auto first = problem.scaling.scale.begin() + g * s;
-    const bool is_dead = std::all_of(first, first + s, [](double x) { return x == 0; });
-    if (!is_dead) {
-      problem.live.push_back(g);
-    } else if (++dead.dead_groups <= options.remove_groups) {
-      dead.removed.push_back(g);
-      dead.error.push_back(0);
-    }
-  }
-  std::reverse(problem.live.begin(), problem.live.end());
-  const int64_t count = options.remove_groups - static_cast<int64_t>(dead.removed.size());
-  const Precision precision = resolve(options.precision, f);
-  double damping = options.damping.value_or(automatic_damping(f, moments.tokens, precision));
-  PRUNENET_CHECK(damping >= 0 && std::isfinite(damping));
-  constexpr int kMostRaises = 20;
-  for (int raises = 0; raises <= kMostRaises; ++raises) {
-    Elimination result = dead;
-    result.damping = damping;
-    result.damping_raised = raises;
-    if (problem.live.empty()) return result;
-    const at::ScalarType type = precision == Precision::kF64 ? at::kDouble : at::kFloat;
-    if (try_to_eliminate(problem, count, damping, type, result, throw_if_cancelled)) return result;
-    damping = std::max(10 * damping, automatic_damping(f, moments.tokens, precision));
-  }
-  fail(ErrorCode::kMismatch, options.where,
-       "these are no second moments: with {} on a diagonal of 1 they are not positive definite", damping);
+  const auto attempt = [&](const EliminationProblem& problem, int64_t count, double damping, Precision precision,
+                           Elimination& result) {
+    const Place place{device, precision == Precision::kF64 ? at::kDouble : at::kFloat};
+    return try_to_eliminate(problem, count, damping, place, result, throw_if_cancelled);
+  };
+  return eliminate_by(attempt, moments, w, sensitivity, options);
 }
 
 }  // namespace prunenet

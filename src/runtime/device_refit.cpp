@@ -7,79 +7,42 @@
 
 #include "base/error.h"
 #include "runtime/device_matrix.h"
-#include "surgeon/scaled.h"
+#include "surgeon/refit_problem.h"
 
 namespace prunenet {
 namespace {
 
-constexpr int kMostRaises = 20;
-
-void require_shapes(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
-                    const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
-  const int64_t f = moments.width(), d = w.rows();
-  if (w.cols() != f)
-    fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
-  if (target != nullptr && (target->cross.rows() != d || target->cross.cols() != f)) {
-    fail(ErrorCode::kMismatch, options.where, "the target moments are {} x {}, the map is {} x {}",
-         target->cross.rows(), target->cross.cols(), d, f);
-  }
-  if (bias != nullptr && (static_cast<int64_t>(bias->size()) != d || static_cast<int64_t>(moments.mean.size()) != f ||
-                          (target != nullptr && static_cast<int64_t>(target->mean.size()) != d))) {
-    fail(ErrorCode::kMismatch, options.where, "a bias of {} outputs, {} means of inputs, for a map of {} x {}",
-         bias->size(), moments.mean.size(), d, f);
-  }
-  PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < f);
-  PRUNENET_CHECK(std::is_sorted(kept.begin(), kept.end(), std::less_equal<>()));
-}
-
 class DeviceRefit {
  public:
-  DeviceRefit(at::Device device, const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
-              const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options)
-      : moments_(moments),
-        target_(target),
-        has_bias_(bias != nullptr),
-        options_(options),
-        precision_(resolve(options.precision, moments.width())),
+  DeviceRefit(at::Device device, RefitProblem problem)
+      : problem_(std::move(problem)),
+        has_bias_(problem_.bias != nullptr),
+        precision_(resolve(problem_.options.precision, problem_.moments.width())),
         place_{device, precision_ == Precision::kF64 ? at::kDouble : at::kFloat},
-        scaling_(scaling_of(moments, has_bias_, options.where)),
-        kept_index_(on_device(kept, device)),
-        w_(on_device(w, {device, at::kFloat})) {
-    std::vector<bool> stays(scaling_.scale.size());
-    std::vector<double> kept_mean(scaling_.mean), removed_mean(scaling_.mean);  // zero for the others
-    for (size_t i = 0; i < kept.size(); ++i) {
-      const auto input = static_cast<size_t>(kept[i]);
-      stays[input] = true;
-      if (scaling_.scale[input] > 0) {
-        order_.push_back(kept[i]);
-        live_kept_.push_back(static_cast<int64_t>(i));
-      } else {
-        dead_kept_.push_back(static_cast<int64_t>(i));
-      }
-    }
-    for (size_t j = 0; j < stays.size(); ++j) {
-      (stays[j] ? removed_mean : kept_mean)[j] = 0;
-      if (!stays[j] && scaling_.scale[j] > 0) order_.push_back(static_cast<int64_t>(j));
-    }
+        kept_index_(on_device(problem_.kept, device)),
+        w_(on_device(problem_.w, {device, at::kFloat})) {
     const Place wide{device, at::kDouble};
-    mean_ = on_device(scaling_.mean, wide);
+    mean_ = on_device(problem_.scaling.mean, wide);
     if (!has_bias_) return;
-    bias_ = on_device(*bias, wide);
+    bias_ = on_device(*problem_.bias, wide);
+    std::vector<double> kept_mean(problem_.scaling.mean.size()), removed_mean(problem_.scaling.mean);
+    for (const int64_t input : problem_.kept)
+      std::swap(kept_mean[static_cast<size_t>(input)], removed_mean[static_cast<size_t>(input)]);
     // What the means leave: E[t] - b - W_S E[h_S] of the cut, unfitted map.
-    left_ = target == nullptr ? times(removed_mean) : on_device(target->mean, wide) - bias_ - times(kept_mean);
+    left_ = problem_.target == nullptr ? times(removed_mean)
+                                       : on_device(problem_.target->mean, wide) - bias_ - times(kept_mean);
   }
 
   Refit run() {
     Refit result;
-    const auto k = static_cast<int64_t>(live_kept_.size());
-    result.damping = options_.damping.value_or(automatic_damping(kept_index_.size(0), moments_.tokens, precision_));
+    const RefitOptions& options = problem_.options;
+    result.damping =
+        options.damping.value_or(automatic_damping(kept_index_.size(0), problem_.moments.tokens, precision_));
     PRUNENET_CHECK(result.damping >= 0 && std::isfinite(result.damping));
     at::Tensor w = w_.index_select(1, kept_index_);
-    if (!all_finite(w)) fail(ErrorCode::kNonFinite, options_.where, "the weights hold NaN or infinity");
-    if (options_.towards == RidgeTowards::kZero && !dead_kept_.empty()) {
-      w.index_fill_(1, on_device(dead_kept_, place_.device), 0);
-    }
-    if (k > 0) solve(k, w, result);
+    if (!all_finite(w)) fail(ErrorCode::kNonFinite, options.where, "the weights hold NaN or infinity");
+    if (options.towards == RidgeTowards::kZero) set_dead_to_zero(w);
+    if (problem_.num_kept() > 0) solve(problem_.num_kept(), w, result);
     if (has_bias_) {
       // b + what the means left, less what the change of W' brings.
       const at::Tensor change = w.to(at::kDouble) - w_.index_select(1, kept_index_).to(at::kDouble);
@@ -90,6 +53,15 @@ class DeviceRefit {
   }
 
  private:
+  // Of the kept columns.
+  void set_dead_to_zero(at::Tensor& w) const {
+    std::vector<int64_t> dead;
+    for (size_t i = 0; i < problem_.kept.size(); ++i) {
+      if (problem_.scaling.scale[static_cast<size_t>(problem_.kept[i])] == 0) dead.push_back(static_cast<int64_t>(i));
+    }
+    if (!dead.empty()) w.index_fill_(1, on_device(dead, place_.device), 0);
+  }
+
   // W x in f64.
   at::Tensor times(std::span<const double> x) const {
     return at::mv(w_.to(at::kDouble), on_device(x, {place_.device, at::kDouble}));
@@ -102,46 +74,50 @@ class DeviceRefit {
 
   // Centred cross moments of the live kept inputs, scaled, [D, K].
   at::Tensor scaled_cross(int64_t k) const {
-    const at::Tensor index = on_device(std::span<const int64_t>(order_).first(static_cast<size_t>(k)), place_.device);
-    at::Tensor cross = on_device(target_->cross, {place_.device, at::kFloat}).index_select(1, index).to(at::kDouble);
+    const at::Tensor index =
+        on_device(std::span<const int64_t>(problem_.order).first(static_cast<size_t>(k)), place_.device);
+    at::Tensor cross =
+        on_device(problem_.target->cross, {place_.device, at::kFloat}).index_select(1, index).to(at::kDouble);
     if (has_bias_) {
-      const at::Tensor of_target = on_device(target_->mean, {place_.device, at::kDouble});
+      const at::Tensor of_target = on_device(problem_.target->mean, {place_.device, at::kDouble});
       cross = cross - of_target.unsqueeze(1) * mean_.index_select(0, index);
     }
     cross = (cross * inverse_scales(k)).to(place_.type);
-    if (!all_finite(cross)) fail(ErrorCode::kNonFinite, options_.where, "the target moments hold NaN or infinity");
+    if (!all_finite(cross))
+      fail(ErrorCode::kNonFinite, problem_.options.where, "the target moments hold NaN or infinity");
     return cross;
   }
 
   at::Tensor inverse_scales(int64_t k) const {
     std::vector<double> inverse;
     for (int64_t j = 0; j < k; ++j) {
-      inverse.push_back(1 / scaling_.scale[static_cast<size_t>(order_[static_cast<size_t>(j)])]);
+      inverse.push_back(1 / problem_.scaling.scale[static_cast<size_t>(problem_.order[static_cast<size_t>(j)])]);
     }
     return on_device(inverse, {place_.device, at::kDouble});
   }
 
   // Fills `result` but for its matrix and bias; the live columns of `w` [D, kept] change from the dense ones.
   void solve(int64_t k, at::Tensor& w, Refit& result) const {
-    const auto n = static_cast<int64_t>(order_.size());
-    const at::Tensor c = scaled_moments_on(moments_, scaling_, order_, place_, options_.where);
-    const at::Tensor dense = scaled_columns_on(w_, scaling_, order_, place_, options_.where);
+    const auto n = static_cast<int64_t>(problem_.order.size());
+    const at::Tensor c =
+        scaled_moments_on(problem_.moments, problem_.scaling, problem_.order, place_, problem_.options.where);
+    const at::Tensor dense = scaled_columns_on(w_, problem_.scaling, problem_.order, place_, problem_.options.where);
     const at::Tensor w_kept = dense.narrow(1, 0, k), w_removed = dense.narrow(1, k, n - k);
     const at::Tensor c_kept = c.narrow(0, 0, k).narrow(1, 0, k);
 
     // gradient = E[t h_S^T] - W_S C_SS, which without a target is W_R C_RS.
     at::Tensor gradient;
     double centred_error;
-    if (target_ == nullptr) {
+    if (problem_.target == nullptr) {
       gradient = at::mm(w_removed, c.narrow(0, k, n - k).narrow(1, 0, k));
       centred_error = quadratic_trace_of(w_removed, c.narrow(0, k, n - k).narrow(1, k, n - k));
       result.target_energy = quadratic_trace_of(dense, c);
-      if (has_bias_) result.target_energy += squared_norm(times(scaling_.mean));
+      if (has_bias_) result.target_energy += squared_norm(times(problem_.scaling.mean));
     } else {
       gradient = scaled_cross(k);
-      double whole = target_->energy, of_means = 0;
+      double whole = problem_.target->energy, of_means = 0;
       if (has_bias_) {
-        const at::Tensor mean = on_device(target_->mean, {place_.device, at::kDouble});
+        const at::Tensor mean = on_device(problem_.target->mean, {place_.device, at::kDouble});
         whole += squared_norm(bias_) - 2 * inner_product_of(bias_, mean);
         of_means = squared_norm(mean - bias_);
       }
@@ -153,41 +129,33 @@ class DeviceRefit {
     result.plain_error = centred_error + (has_bias_ ? squared_norm(left_) : 0);
 
     at::Tensor right, change;
-    for (;; result.damping = std::max(10 * result.damping, automatic_damping(k, moments_.tokens, options_.precision))) {
+    for (;; result.damping = std::max(10 * result.damping,
+                                      automatic_damping(k, problem_.moments.tokens, problem_.options.precision))) {
       at::Tensor damped = c_kept.clone();
       damped.diagonal().fill_(1 + result.damping);
-      right = options_.towards == RidgeTowards::kZero ? gradient - result.damping * w_kept : gradient;
+      right = problem_.options.towards == RidgeTowards::kZero ? gradient - result.damping * w_kept : gradient;
       const auto [factor, info] = at::linalg_cholesky_ex(damped);
       if (info.item<int>() == 0) {
         change = at::cholesky_solve(right.t(), factor).t();
         if (all_finite(change)) break;
       }
-      if (++result.damping_raised > kMostRaises) {
-        fail(ErrorCode::kMismatch, options_.where,
-             "these are no second moments: with {} on a diagonal of 1 they are not positive definite", result.damping);
-      }
+      if (++result.damping_raised > kMostDampingRaises) fail_no_moments(problem_.options.where, result.damping);
     }
     // change (C_SS + damping I) = right, so that the quadratic term needs no product.
     const double fitted = centred_error - 2 * inner_product_of(change, gradient) + inner_product_of(change, right) -
                           result.damping * squared_norm(change);
     result.error = std::max(0.0, fitted);
-    const at::Tensor live = on_device(live_kept_, place_.device);
+    const at::Tensor live = on_device(problem_.live_kept, place_.device);
     const at::Tensor moved = w.index_select(1, live).to(at::kDouble) + change.to(at::kDouble) * inverse_scales(k);
     w.index_copy_(1, live, moved.to(at::kFloat));
   }
 
-  const Moments& moments_;
-  const TargetMoments* target_;
+  RefitProblem problem_;
   bool has_bias_;
-  const RefitOptions& options_;
   Precision precision_;
   Place place_;
-  Scaling scaling_;
-  at::Tensor kept_index_, w_;       // int64 [kept]; f32 [D, F]
-  at::Tensor mean_, bias_, left_;   // f64 [F], [D], [D]; the last two undefined where there is no bias
-  std::vector<int64_t> order_;      // live inputs: the kept ones, then the removed ones
-  std::vector<int64_t> live_kept_;  // positions among the kept of the first of them
-  std::vector<int64_t> dead_kept_;  // and of those without energy
+  at::Tensor kept_index_, w_;      // int64 [kept]; f32 [D, F]
+  at::Tensor mean_, bias_, left_;  // f64 [F], [D], [D]; the last two undefined where there is no bias
 };
 
 }  // namespace
@@ -195,8 +163,7 @@ class DeviceRefit {
 Refit refit_on(at::Device device, const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
                const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
   const at::NoGradGuard no_grad;
-  require_shapes(moments, target, w, bias, kept, options);
-  return DeviceRefit(device, moments, target, w, bias, kept, options).run();
+  return DeviceRefit(device, make_refit_problem(moments, target, w, bias, kept, options)).run();
 }
 
 }  // namespace prunenet

@@ -22,4 +22,9 @@ double tokens_per_input(int64_t width, int64_t tokens) {
   return static_cast<double>(tokens) / static_cast<double>(width);
 }
 
+void fail_no_moments(const std::string& where, double damping) {
+  fail(ErrorCode::kMismatch, where,
+       "these are no second moments: with {} on a diagonal of 1 they are not positive definite", damping);
+}
+
 }  // namespace prunenet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace prunenet {
 
@@ -26,5 +27,10 @@ double automatic_damping(int64_t width, int64_t tokens, Precision precision);
 /// Tokens for each input column. Below 1 the second moments are singular: worth a warning with this number. Above 4 or
 /// so, more tokens bring little.
 double tokens_per_input(int64_t width, int64_t tokens);
+
+/// Times that a damping grows (each 10-fold) before moments are given up.
+inline constexpr int kMostDampingRaises = 20;
+/// Throws kMismatch: even with so much on a diagonal of 1 they are not positive definite.
+[[noreturn]] void fail_no_moments(const std::string& where, double damping);
 
 }  // namespace prunenet

@@ -1,4 +1,4 @@
-// Preparing H and A, and retrying with more damping where the moments demand it.
+// Preparing H and A, and the removals.
 #include "surgeon/eliminate.h"
 
 #include <algorithm>
@@ -9,38 +9,15 @@
 #include "base/error.h"
 #include "linalg/cholesky.h"
 #include "linalg/product.h"
+#include "surgeon/elimination_problem.h"
 #include "surgeon/elimination_state.h"
-#include "surgeon/scaled.h"
 
 namespace prunenet {
 namespace {
 
-struct Problem {
-  const Moments& moments;
-  const Matrix<float>& w;
-  const Matrix<float>* sensitivity;
-  const EliminationOptions& options;
-  Scaling scaling;
-  std::vector<int64_t> live;  // groups
-};
-
-void require_shapes(const Moments& moments, const Matrix<float>& w, const Matrix<float>* g,
-                    const EliminationOptions& options) {
-  const int64_t f = moments.width();
-  if (w.cols() != f) {
-    fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
-  }
-  if (g != nullptr && (g->rows() != w.rows() || g->cols() != w.rows())) {
-    fail(ErrorCode::kMismatch, options.where, "the sensitivity is {} x {}, the map has {} outputs", g->rows(),
-         g->cols(), w.rows());
-  }
-  PRUNENET_CHECK(options.group_size >= 1 && f % options.group_size == 0);
-  PRUNENET_CHECK(options.remove_groups >= 0 && options.remove_groups <= f / options.group_size);
-}
-
 // Upper triangle of W^T G W over scaled columns.
 template <typename Real>
-Matrix<Real> weight_gram(const Problem& problem, std::span<const int64_t> columns) {
+Matrix<Real> weight_gram(const EliminationProblem& problem, std::span<const int64_t> columns) {
   const Matrix<Real> w = scaled_columns<Real>(problem.w, problem.scaling, columns, problem.options.where);
   Matrix<Real> gram(w.cols(), w.cols());
   const Block<const Real> plain = block_of(w);
@@ -73,7 +50,7 @@ double symmetric_inner_product(const Matrix<Real>& a, const Matrix<Real>& c) {
 
 // False when this damping does not do. result.removed and error get the live removals.
 template <typename Real>
-bool try_to_eliminate(const Problem& problem, int64_t count, double damping, Elimination& result) {
+bool try_to_eliminate(const EliminationProblem& problem, int64_t count, double damping, Elimination& result) {
   const std::vector<int64_t> columns = columns_of_groups(problem.live, problem.options.group_size);
   const auto n = static_cast<int64_t>(columns.size());
   // Columns that are dead within a live group stand alone: unit moments, and no weight.
@@ -111,38 +88,12 @@ bool try_to_eliminate(const Problem& problem, int64_t count, double damping, Eli
 
 Elimination eliminate(const Moments& moments, const Matrix<float>& w, const Matrix<float>* sensitivity,
                       const EliminationOptions& options) {
-  require_shapes(moments, w, sensitivity, options);
-  const int64_t f = moments.width(), s = options.group_size, groups = f / s;
-  Problem problem{moments, w, sensitivity, options, scaling_of(moments, options.centred, options.where), {}};
-  Elimination dead;
-  for (int64_t g = groups - 1; g >= 0; --g) {
-    const auto first = problem.scaling.scale.begin() + g * s;
-    const bool is_dead = std::all_of(first, first + s, [](double x) { return x == 0; });
-    if (!is_dead) {
-      problem.live.push_back(g);
-    } else if (++dead.dead_groups <= options.remove_groups) {
-      dead.removed.push_back(g);
-      dead.error.push_back(0);
-    }
-  }
-  std::reverse(problem.live.begin(), problem.live.end());
-  const int64_t count = options.remove_groups - static_cast<int64_t>(dead.removed.size());
-  const Precision precision = resolve(options.precision, f);
-  double damping = options.damping.value_or(automatic_damping(f, moments.tokens, precision));
-  PRUNENET_CHECK(damping >= 0 && std::isfinite(damping));
-  constexpr int kMostRaises = 20;
-  for (int raises = 0; raises <= kMostRaises; ++raises) {
-    Elimination result = dead;
-    result.damping = damping;
-    result.damping_raised = raises;
-    if (problem.live.empty()) return result;
-    const bool settled = precision == Precision::kF64 ? try_to_eliminate<double>(problem, count, damping, result)
-                                                      : try_to_eliminate<float>(problem, count, damping, result);
-    if (settled) return result;
-    damping = std::max(10 * damping, automatic_damping(f, moments.tokens, precision));
-  }
-  fail(ErrorCode::kMismatch, options.where,
-       "these are no second moments: with {} on a diagonal of 1 they are not positive definite", damping);
+  const auto attempt = [](const EliminationProblem& problem, int64_t count, double damping, Precision precision,
+                          Elimination& result) {
+    return precision == Precision::kF64 ? try_to_eliminate<double>(problem, count, damping, result)
+                                        : try_to_eliminate<float>(problem, count, damping, result);
+  };
+  return eliminate_by(attempt, moments, w, sensitivity, options);
 }
 
 std::vector<int64_t> kept_groups(const Elimination& elimination, int64_t groups, int64_t count) {

@@ -8,63 +8,13 @@
 #include "base/error.h"
 #include "linalg/cholesky.h"
 #include "linalg/product.h"
-#include "surgeon/scaled.h"
+#include "surgeon/refit_problem.h"
 
 namespace prunenet {
 namespace {
 
-constexpr int kMostRaises = 20;
-
-struct Problem {
-  const Moments& moments;
-  const TargetMoments* target;
-  const Matrix<float>& w;
-  const std::vector<double>* bias;
-  std::span<const int64_t> kept;
-  const RefitOptions& options;
-  Scaling scaling;
-  std::vector<int64_t> order;      // live inputs: the kept ones, then the removed ones
-  std::vector<int64_t> live_kept;  // positions in `kept` of the first of them
-
-  int64_t num_kept() const { return static_cast<int64_t>(live_kept.size()); }
-};
-
-void require_shapes(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
-                    const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
-  const int64_t f = moments.width(), d = w.rows();
-  if (w.cols() != f)
-    fail(ErrorCode::kMismatch, options.where, "the map has {} inputs, the moments are of {}", w.cols(), f);
-  if (target != nullptr && (target->cross.rows() != d || target->cross.cols() != f)) {
-    fail(ErrorCode::kMismatch, options.where, "the target moments are {} x {}, the map is {} x {}",
-         target->cross.rows(), target->cross.cols(), d, f);
-  }
-  if (bias != nullptr && (static_cast<int64_t>(bias->size()) != d || static_cast<int64_t>(moments.mean.size()) != f ||
-                          (target != nullptr && static_cast<int64_t>(target->mean.size()) != d))) {
-    fail(ErrorCode::kMismatch, options.where, "a bias of {} outputs, {} means of inputs, for a map of {} x {}",
-         bias->size(), moments.mean.size(), d, f);
-  }
-  PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < f);
-  PRUNENET_CHECK(std::is_sorted(kept.begin(), kept.end(), std::less_equal<>()));
-}
-
-Problem make_problem(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
-                     const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
-  Problem problem{moments, target, w, bias, kept, options, scaling_of(moments, bias != nullptr, options.where), {}, {}};
-  std::vector<bool> stays(static_cast<size_t>(moments.width()));
-  for (size_t i = 0; i < kept.size(); ++i) {
-    stays[static_cast<size_t>(kept[i])] = true;
-    if (problem.scaling.scale[static_cast<size_t>(kept[i])] == 0) continue;
-    problem.order.push_back(kept[i]);
-    problem.live_kept.push_back(static_cast<int64_t>(i));
-  }
-  for (int64_t j = 0; j < moments.width(); ++j) {
-    if (!stays[static_cast<size_t>(j)] && problem.scaling.scale[static_cast<size_t>(j)] > 0) problem.order.push_back(j);
-  }
-  return problem;
-}
-
 // What the means leave: E[t] - b - W_S E[h_S] of the cut, unfitted map; zeros where there is no bias.
-std::vector<double> mean_left_by_the_cut(const Problem& problem) {
+std::vector<double> mean_left_by_the_cut(const RefitProblem& problem) {
   std::vector<double> left(static_cast<size_t>(problem.w.rows()));
   if (problem.bias == nullptr) return left;
   std::vector<bool> stays(static_cast<size_t>(problem.w.cols()));
@@ -89,7 +39,7 @@ double squared_norm(const std::vector<double>& x) {
 
 // Centred cross moments of the live kept inputs, scaled, [D, K].
 template <typename Real>
-Matrix<Real> scaled_cross(const Problem& problem) {
+Matrix<Real> scaled_cross(const RefitProblem& problem) {
   const int64_t d = problem.w.rows(), k = problem.num_kept();
   Matrix<Real> cross(d, k);
   for (int64_t i = 0; i < d; ++i) {
@@ -108,7 +58,7 @@ Matrix<Real> scaled_cross(const Problem& problem) {
 struct Energy {
   double whole = 0, centred = 0;
 };
-Energy target_energy(const Problem& problem) {
+Energy target_energy(const RefitProblem& problem) {
   const TargetMoments& target = *problem.target;
   if (problem.bias == nullptr) return {target.energy, target.energy};
   double whole = target.energy, of_means = 0;
@@ -122,7 +72,7 @@ Energy target_energy(const Problem& problem) {
 
 // Fills `result` but for its bias; columns of result.w that are live change from the dense ones.
 template <typename Real>
-void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& result) {
+void solve(const RefitProblem& problem, const std::vector<double>& mean_left, Refit& result) {
   const int64_t d = problem.w.rows(), n = static_cast<int64_t>(problem.order.size()), k = problem.num_kept(), r = n - k;
   const std::string& where = problem.options.where;
   Matrix<Real> c(n, n);
@@ -176,10 +126,7 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
       solve_with_cholesky(as_const(block_of(factor)), block_of(change));
       if (change.allFinite()) break;
     }
-    if (++result.damping_raised > kMostRaises) {
-      fail(ErrorCode::kMismatch, where,
-           "these are no second moments: with {} on a diagonal of 1 they are not positive definite", result.damping);
-    }
+    if (++result.damping_raised > kMostDampingRaises) fail_no_moments(where, result.damping);
   }
   throw_if_cancelled();
   // change (C_SS + damping I) = right, so that the quadratic term needs no product.
@@ -201,8 +148,7 @@ void solve(const Problem& problem, const std::vector<double>& mean_left, Refit& 
 
 Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
             const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) {
-  require_shapes(moments, target, w, bias, kept, options);
-  const Problem problem = make_problem(moments, target, w, bias, kept, options);
+  const RefitProblem problem = make_refit_problem(moments, target, w, bias, kept, options);
   const auto k = static_cast<int64_t>(kept.size());
   const Precision precision = resolve(options.precision, moments.width());
   Refit result;

@@ -7,37 +7,15 @@
 #include "calibrate/self_pruner.h"
 #include "calibrate/stored_values.h"
 #include "fixtures.h"
+#include "support/memory_store.h"
 
 namespace prunenet {
 namespace {
 
+using test::MemoryStore;
 using test::OpenedModel;
 using test::replaced_bytes;
 using test::two_thirds;
-
-// A store in memory that stops the run before a chosen put.
-class StoppingStore final : public ResultStore {
- public:
-  struct Stopped {};
-  std::optional<std::span<const std::byte>> find(const std::string& name) const override {
-    const auto found = parts.find(name);
-    if (found == parts.end()) return std::nullopt;
-    return std::span<const std::byte>(found->second);
-  }
-  std::span<const std::byte> put(const std::string& name, std::span<const std::byte> bytes) override {
-    if (puts_left == 0) throw Stopped();
-    if (puts_left > 0) --puts_left;
-    ++puts;
-    return parts[name] = std::vector<std::byte>(bytes.begin(), bytes.end());
-  }
-  void remove(const std::string& name) override { parts.erase(name); }
-  void remove_all(const std::string& prefix) override {
-    std::erase_if(parts, [&](const auto& part) { return part.first.starts_with(prefix); });
-  }
-
-  std::map<std::string, std::vector<std::byte>> parts;
-  int puts_left = -1, puts = 0;
-};
 
 SelfOptions gaussian_options(RefitMode refit) {
   SelfOptions options;
@@ -79,15 +57,15 @@ TEST_P(GoingOn, AfterAnyPartEndsAsAnUndisturbedRun) {
   ShrinkPlan plan = two_thirds(open.model);
   if (open.model.keys.layers_fixed.empty()) plan.dropped_layers = {1};
   for (const RefitMode refit : {RefitMode::kOneShot, RefitMode::kNone}) {
-    StoppingStore whole;
+    MemoryStore whole;
     const Result expected = shrunk(open, whole, plan, refit);
     EXPECT_EQ(expected.bytes.empty(), refit == RefitMode::kNone);
     ASSERT_GT(whole.puts, static_cast<int>(open.model.layers.size()) - 1);
     for (int stop = 0; stop <= whole.puts; ++stop) {
-      StoppingStore store;
+      MemoryStore store;
       store.puts_left = stop;
       if (stop < whole.puts) {
-        EXPECT_THROW(shrunk(open, store, plan, refit), StoppingStore::Stopped);
+        EXPECT_THROW(shrunk(open, store, plan, refit), MemoryStore::Stopped);
       } else {
         EXPECT_TRUE(shrunk(open, store, plan, refit) == expected);
       }
@@ -111,16 +89,16 @@ TEST(GoingOnFromDamage, MakesAgainWhatDoesNotFit) {
   test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3}).write(folder / "model");
   OpenedModel open(folder / "model");
   const ShrinkPlan plan = two_thirds(open.model);
-  StoppingStore whole;
+  MemoryStore whole;
   const Result expected = shrunk(open, whole, plan);
   for (const auto& [name, bytes] : whole.parts) {
     for (size_t size = 0; size < bytes.size(); size += name.starts_with("tensor/") ? 40 : 8) {
-      StoppingStore store;
+      MemoryStore store;
       store.parts = whole.parts;
       store.parts[name].resize(size);
       EXPECT_TRUE(shrunk(open, store, plan) == expected) << name << " of " << size << " bytes";
     }
-    StoppingStore store;
+    MemoryStore store;
     store.parts = whole.parts;
     store.parts[name].resize(bytes.size() + 8);
     EXPECT_TRUE(shrunk(open, store, plan) == expected) << name << ", longer";
@@ -145,7 +123,7 @@ TEST(GoingOnFromDamage, OfAnotherPlanIsNotGoneOnFrom) {
   const test::TemporaryFolder folder;
   test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3}).write(folder / "model");
   OpenedModel open(folder / "model");
-  StoppingStore store, other;
+  MemoryStore store, other;
   shrunk(open, store, two_thirds(open.model));
   ShrinkPlan plan = two_thirds(open.model);
   plan.widths = {8, 6, 8};
@@ -157,7 +135,7 @@ TEST(FinishedLayers, AreThoseThatTheWalkHasComePast) {
   test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3}).write(folder / "model");
   OpenedModel open(folder / "model");
   for (const int64_t dropped : {int64_t{0}, int64_t{1}, int64_t{2}}) {
-    StoppingStore store;
+    MemoryStore store;
     EXPECT_EQ(num_finished_layers(store, 3), 0);
     ShrinkPlan plan = two_thirds(open.model);
     plan.dropped_layers = {dropped};
@@ -193,7 +171,7 @@ TEST(StoredValues, ComeBackToTheBit) {
 }
 
 TEST(StoredValues, TextsAreOfIdsOfTheModelAlone) {
-  StoppingStore store;
+  MemoryStore store;
   const std::vector<std::vector<TokenId>> texts{{1, 5, 9}, {1}, {1, 0}};
   put_texts(store, "text", texts);
   EXPECT_EQ(find_texts(store, "text", 3, 10), texts);
@@ -217,7 +195,7 @@ TEST(StoredSensitivities, AreTakenWhenAllAreThere) {
   const test::TemporaryFolder folder;
   test::tiny_model(1, {.hidden = 8, .width = 12, .layers = 3}).write(folder / "model");
   OpenedModel open(folder / "model");
-  StoppingStore store;
+  MemoryStore store;
   const Matrix<float> g = Matrix<float>::Identity(8, 8) * 3;
   Sensitivities first(store);
   first.put(0, Site::kFfn, g);

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/safetensors.h"
+#include "policy/policy_golden.h"
 #include "policy/reward.h"
 #include "policy/sampler.h"
 #include "policy/update.h"
@@ -12,56 +12,6 @@
 
 namespace prunenet {
 namespace {
-
-// One of the fixture's files, read as Real.
-template <typename Real>
-class Fixture {
- public:
-  Fixture(const std::filesystem::path& folder, const std::string& name)
-      : file_(folder / (name + ".safetensors")), json_(nlohmann::json::parse(test::read_bytes(folder / "golden.json"))), scalars_(json_[name]) {}
-
-  Matrix<Real> matrix(const std::string& name) const {
-    const StoredTensor& tensor = find(name);
-    Matrix<Real> m(tensor.spec.shape[0], tensor.spec.num_elements() / tensor.spec.shape[0]);
-    widen(file_.bytes(tensor).data(), tensor.spec.dtype, static_cast<size_t>(m.size()), m.data());
-    return m;
-  }
-  Vector<Real> vector(const std::string& name) const { return matrix(name).reshaped(); }
-
-  // eps[episode][layer][phase] as logistic noise.
-  std::vector<double> noise(int64_t episode, int64_t layer, int64_t phase) const {
-    const int64_t n = json_["m"];
-    const Vector<double> eps = all_eps().segment(((episode * 3 + layer) * 2 + phase) * n, n);
-    std::vector<double> noise;
-    for (double e : eps) noise.push_back(std::log(e) - std::log1p(-e));
-    return noise;
-  }
-  std::vector<int64_t> rows(int64_t episode, int64_t layer) const {
-    const auto bytes = file_.bytes(find("rows"));
-    const int64_t keep = json_["keep"];
-    std::vector<int64_t> rows(static_cast<size_t>(keep));
-    std::memcpy(rows.data(), bytes.data() + (episode * 3 + layer) * keep * 8, static_cast<size_t>(keep) * 8);
-    return rows;
-  }
-  double scalar(int64_t episode, const std::string& key, int64_t layer) const { return scalars_[episode][key][layer]; }
-
- private:
-  const StoredTensor& find(const std::string& name) const {
-    for (const StoredTensor& tensor : file_.header().tensors) {
-      if (tensor.spec.name == name) return tensor;
-    }
-    throw std::runtime_error("no tensor " + name);
-  }
-  Vector<double> all_eps() const {
-    const StoredTensor& tensor = find("eps");
-    Vector<double> values(tensor.spec.num_elements());
-    widen(file_.bytes(tensor).data(), tensor.spec.dtype, static_cast<size_t>(values.size()), values.data());
-    return values;
-  }
-
-  SafetensorsFile file_;
-  nlohmann::json json_, scalars_;
-};
 
 // Largest |a - b| relative to the largest |b|: small entries of a large vector carry the rounding of the large ones.
 template <typename A, typename B>
@@ -81,7 +31,7 @@ Eigen::Map<const Vector<double>> as_vector(const std::vector<double>& values) {
 template <typename Real>
 void follow_the_whole_trajectory(const std::string& name, double tolerance) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  const Fixture<Real> fixture(data / "policy_golden", name);
+  const test::PolicyGolden<Real> fixture(data / "policy_golden", name);
   PolicyNetwork<Real> network{fixture.matrix("P0"), fixture.vector("b0"), fixture.vector("r0")};
   AdamW<Real> optimiser(network, AdamWOptions{});
   std::vector<Matrix<Real>> w;

@@ -5,7 +5,7 @@
 
 #include "base/random.h"
 #include "linalg/parallel.h"
-#include "policy/memory_store.h"
+#include "support/memory_store.h"
 #include "policy/policy_file.h"
 #include "policy/prunenet_scorer.h"
 #include "policy/sampler.h"

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/scratch_file.h"
-#include "checkpoint/safetensors.h"
 #include "linalg/matrices.h"
+#include "policy/policy_golden.h"
 #include "policy/reward.h"
 #include "policy/sampler.h"
 #include "policy/trainer.h"
@@ -90,57 +90,9 @@ void expect_same_state(const PolicyBackend& found, const PolicyBackend& expected
 // ---- the golden ----
 
 template <typename Real>
-class Golden {
- public:
-  Golden(const std::filesystem::path& folder, const std::string& name)
-      : file_(folder / (name + ".safetensors")),
-        json_(nlohmann::json::parse(test::read_bytes(folder / "golden.json"))),
-        scalars_(json_[name]) {}
-
-  Matrix<Real> matrix(const std::string& name) const {
-    const StoredTensor& tensor = find(name);
-    Matrix<Real> m(tensor.spec.shape[0], tensor.spec.num_elements() / tensor.spec.shape[0]);
-    widen(file_.bytes(tensor).data(), tensor.spec.dtype, static_cast<size_t>(m.size()), m.data());
-    return m;
-  }
-  Vector<Real> vector(const std::string& name) const { return matrix(name).reshaped(); }
-  // Logistic noise of an update.
-  std::vector<double> noise(int64_t episode, int64_t layer) const {
-    const StoredTensor& tensor = find("eps");
-    Vector<double> all(tensor.spec.num_elements());
-    widen(file_.bytes(tensor).data(), tensor.spec.dtype, static_cast<size_t>(all.size()), all.data());
-    const int64_t n = json_["m"];
-    std::vector<double> noise;
-    for (const double e : Vector<double>(all.segment(((episode * 3 + layer) * 2 + 1) * n, n))) {
-      noise.push_back(std::log(e) - std::log1p(-e));
-    }
-    return noise;
-  }
-  std::vector<int64_t> rows(int64_t episode, int64_t layer) const {
-    const int64_t keep = json_["keep"];
-    std::vector<int64_t> rows(static_cast<size_t>(keep));
-    std::memcpy(rows.data(), file_.bytes(find("rows")).data() + (episode * 3 + layer) * keep * 8,
-                static_cast<size_t>(keep) * 8);
-    return rows;
-  }
-  double scalar(int64_t episode, const std::string& key, int64_t layer) const { return scalars_[episode][key][layer]; }
-
- private:
-  const StoredTensor& find(const std::string& name) const {
-    for (const StoredTensor& tensor : file_.header().tensors) {
-      if (tensor.spec.name == name) return tensor;
-    }
-    throw std::runtime_error("no tensor " + name);
-  }
-
-  SafetensorsFile file_;
-  nlohmann::json json_, scalars_;
-};
-
-template <typename Real>
 void follow_the_trajectory(const std::string& name, double tolerance) {
   PRUNENET_REQUIRE_SHARED_DATA(data);
-  const Golden<Real> golden(data / "policy_golden", name);
+  const test::PolicyGolden<Real> golden(data / "policy_golden", name);
   GivenLayers<Real> layers({golden.matrix("W.0"), golden.matrix("W.1"), golden.matrix("W.2")});
   const PolicyNetwork<Real> initial{golden.matrix("P0"), golden.vector("b0"), golden.vector("r0")};
   const auto backend =
@@ -154,7 +106,7 @@ void follow_the_trajectory(const std::string& name, double tolerance) {
     }
     for (int64_t l = 0; l < 3; ++l) {
       SCOPED_TRACE(fmt::format("update of episode {}, layer {}", e, l));
-      const LogitGradient loss = logit_gradient<double>(backend->logits(l), golden.noise(e, l), golden.rows(e, l),
+      const LogitGradient loss = logit_gradient<double>(backend->logits(l), golden.noise(e, l, 1), golden.rows(e, l),
                                                         rewards[static_cast<size_t>(l)], false);
       EXPECT_NEAR(loss.loss / golden.scalar(e, "losses", l), 1, tolerance);
       backend->update(l, loss.values);

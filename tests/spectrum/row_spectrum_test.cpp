@@ -4,6 +4,7 @@
 
 #include "linalg/gram.h"
 #include "linalg/matrices.h"
+#include "spectrum/selection_of_rows.h"
 #include "spectrum/spectrum.h"
 #include "support/support.h"
 
@@ -11,6 +12,7 @@ namespace prunenet {
 namespace {
 
 using test::random_matrix;
+using test::some_rows;
 
 template <typename Real>
 class RowSpectrumTest : public testing::Test {
@@ -19,17 +21,6 @@ class RowSpectrumTest : public testing::Test {
 };
 using Reals = testing::Types<float, double>;
 TYPED_TEST_SUITE(RowSpectrumTest, Reals);
-
-// `count` of `rows` row numbers, spread unevenly, ascending.
-std::vector<int64_t> some_rows(int64_t rows, int64_t count, uint32_t seed) {
-  RandomStream stream(seed, RandomStage::kBench);
-  std::vector<int64_t> kept;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t wanted = count - static_cast<int64_t>(kept.size());
-    if (static_cast<int64_t>(stream.next_u32() % static_cast<uint32_t>(rows - row)) < wanted) kept.push_back(row);
-  }
-  return kept;
-}
 
 template <typename Real>
 std::vector<double> values_of(const Spectrum& spectrum) {
