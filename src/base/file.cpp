@@ -81,6 +81,14 @@ void MappedFile::release(uint64_t offset, uint64_t size) const {
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
+void MappedFile::prefetch(uint64_t offset, uint64_t size) const {
+  if (data_ == nullptr || offset >= size_bytes_) return;
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t begin = offset / page * page;
+  const uint64_t end = offset + std::min<uint64_t>(size, size_bytes_ - offset);
+  if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_WILLNEED);
+}
+
 std::string read_text_file(const fs::path& path, uint64_t limit_bytes) {
   struct stat status {};
   const int descriptor = open_regular(path, status);

@@ -28,6 +28,10 @@ class MappedFile {
 
   /// Tells the kernel that the pages wholly inside [offset, offset + size) are not needed for now. They stay readable.
   void release(uint64_t offset, uint64_t size) const;
+  /// Asks the kernel to read the pages that touch [offset, offset + size) before they are: in large pieces, where a
+  /// page that is touched first brings only its neighbours. Returns when it has been asked for, which may be when most
+  /// has been read. Only a hint: it fails silently.
+  void prefetch(uint64_t offset, uint64_t size) const;
 
  private:
   void unmap() noexcept;

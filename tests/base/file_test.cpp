@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <limits>
 #include <utility>
 
 #include "support/support.h"
@@ -102,6 +103,19 @@ TEST(MappedFile, ReleaseKeepsWithinTheFileWhateverItIsAsked) {
   file.release(1, 5);          // within one page: nothing
   file.release(9000, 100000);  // beyond the end
   file.release(50000, 10);     // wholly beyond
+  EXPECT_EQ(text_of(file), std::string(10000, 'x'));
+}
+
+TEST(MappedFile, PrefetchKeepsWithinTheFileWhateverItIsAsked) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "a", std::string(10000, 'x'));
+  const MappedFile file(folder / "a");
+  file.prefetch(4000, 5);
+  file.prefetch(9000, 100000);                             // beyond the end
+  file.prefetch(50000, 10);                                // wholly beyond
+  file.prefetch(1, std::numeric_limits<uint64_t>::max());  // a sum that would wrap
+  file.prefetch(std::numeric_limits<uint64_t>::max(), 2);
+  MappedFile().prefetch(0, 10);
   EXPECT_EQ(text_of(file), std::string(10000, 'x'));
 }
 
