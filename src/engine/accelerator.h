@@ -18,6 +18,14 @@ namespace prunenet {
 /// Of device memory that a policy backend keeps layers in, unless told otherwise: LLaMA-2-7B's 32 layers fill 7.9 GiB.
 inline constexpr int64_t kResidentBytes = int64_t{8} << 30;
 
+/// How a policy is trained on a device.
+struct PolicyBackendOptions {
+  AdamWOptions adamw;
+  SpectrumRoute route = SpectrumRoute::kGram;  // kDirect: torch's svdvals
+  SpectrumMethod method = SpectrumMethod::kExact;
+  int64_t resident_bytes = kResidentBytes;  // of device memory that layers and Gram matrices may fill
+};
+
 struct AcceleratorOptions {
   /// "cuda" or "cuda:N"; "cpu" computes the same on the processor, which is for tests: there the rooms' own code is
   /// faster, and its bits do not depend on the number of threads.
@@ -46,15 +54,14 @@ class Accelerator {
                       const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) = 0;
 
   /// Training of the published policy with parameters, both moments and the layers' Gram matrices on the device, in f32
-  /// or f64. Noise and draws are the training loop's, so the same seed draws alike. kDirect: torch's svdvals.
-  /// Layers and Gram matrices stay on the device while they fill at most `resident_bytes` of it; others are uploaded
+  /// or f64. Noise and draws are the training loop's, so the same seed draws alike. Distances are estimated where the
+  /// host's are. Layers and Gram matrices stay on the device while they fit in `resident_bytes`; others are uploaded
   /// and formed anew each time. `source` must outlive it.
   virtual std::unique_ptr<PolicyBackend> policy_backend(LayerSource<float>& source, const PolicyNetwork<float>& initial,
-                                                        const AdamWOptions& adamw, SpectrumRoute route,
-                                                        int64_t resident_bytes) = 0;
+                                                        const PolicyBackendOptions& options) = 0;
   virtual std::unique_ptr<PolicyBackend> policy_backend(LayerSource<double>& source,
-                                                        const PolicyNetwork<double>& initial, const AdamWOptions& adamw,
-                                                        SpectrumRoute route, int64_t resident_bytes) = 0;
+                                                        const PolicyNetwork<double>& initial,
+                                                        const PolicyBackendOptions& options) = 0;
 };
 
 }  // namespace prunenet

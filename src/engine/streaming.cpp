@@ -1,52 +1,15 @@
-// The rule, and the system's own files about memory.
+// The rule, and what it goes by.
 #include "engine/streaming.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "base/system.h"
+#include "engine/control_group.h"
 #include "model/transformer.h"
 
 namespace prunenet {
-namespace {
-
-namespace fs = std::filesystem;
-
-std::string text_of(const fs::path& path) {
-  std::ifstream file(path);
-  std::string text(4096, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  return text;
-}
-
-// The smaller of two limits, where 0 is none.
-int64_t smaller_limit(int64_t a, int64_t b) {
-  return a == 0 ? b : b == 0 ? a : std::min(a, b);
-}
-
-// The process's group and every group above it may have a limit; the smallest counts.
-int64_t control_groups_room_bytes() {
-  constexpr int kMostDepth = 64;
-  std::ifstream groups("/proc/self/cgroup");
-  int64_t room = 0;
-  for (std::string line; std::getline(groups, line);) {
-    if (!line.starts_with("0::/")) continue;
-    fs::path path = line.substr(4);
-    for (int depth = 0; depth < kMostDepth; ++depth) {
-      const fs::path folder = fs::path("/sys/fs/cgroup") / path;
-      room = smaller_limit(room,
-                           control_group_room_bytes(text_of(folder / "memory.max"), text_of(folder / "memory.stat")));
-      if (path.empty()) break;
-      path = path.parent_path();
-    }
-  }
-  return room;
-}
-
-}  // namespace
 
 int64_t converted_weight_bytes(const Checkpoint& checkpoint, const ModelDescription& model, ComputeType compute) {
   const TransformerDescription transformer = describe_transformer(checkpoint, model);
@@ -61,20 +24,11 @@ int64_t converted_weight_bytes(const Checkpoint& checkpoint, const ModelDescript
   return bytes;
 }
 
-int64_t control_group_room_bytes(const std::string& max, const std::string& stat) {
-  std::istringstream limit(max);
-  int64_t bytes = 0;
-  if (!(limit >> bytes) || bytes <= 0) return 0;  // "max"
-  std::istringstream lines(stat);
-  std::string key;
-  for (int64_t value = 0; lines >> key >> value;) {
-    if (key == "anon") return std::max<int64_t>(1, bytes - value);
-  }
-  return bytes;
-}
-
 int64_t usable_memory_bytes() {
-  return smaller_limit(available_memory_bytes(), control_groups_room_bytes());
+  std::ifstream file("/proc/self/cgroup");
+  const std::string membership{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const int64_t available = available_memory_bytes(), room = control_groups_room_bytes(membership, "/sys/fs/cgroup");
+  return available == 0 || room == 0 ? std::max(available, room) : std::min(available, room);
 }
 
 bool engine_streams(const EngineOptions& options, int64_t converted_bytes, int64_t usable_bytes) {

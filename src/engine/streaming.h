@@ -16,13 +16,9 @@ namespace prunenet {
 /// looked up there.
 int64_t converted_weight_bytes(const Checkpoint& checkpoint, const ModelDescription& model, ComputeType compute);
 
-/// Memory that this process could have without swapping, within the limits of the control groups (version 2) that it is
-/// in, in bytes; 0 where the system does not tell.
+/// Memory that this process could have without swapping, within the limits of the control groups that it is in
+/// (engine/control_group.h), in bytes; 0 where the system does not tell.
 int64_t usable_memory_bytes();
-
-/// What is left under the limit of one control group, from the text of its memory.max and memory.stat: pages of files
-/// can always be dropped. At least 1; 0 where there is no limit.
-int64_t control_group_room_bytes(const std::string& max, const std::string& stat);
 
 /// Whether an engine with these options streams: as asked, or, on the CPU, where so many converted bytes would take
 /// more than three quarters of so much memory. A part is left to what the work itself needs. 0 usable bytes: unknown.

@@ -93,15 +93,6 @@ TEST(StreamingRule, ThreeQuartersOfWhatIsFree) {
   EXPECT_TRUE(engine_streams(options, 0, int64_t{1} << 50));
 }
 
-TEST(StreamingRule, ALimitIsWhatIsLeftOfIt) {
-  EXPECT_EQ(control_group_room_bytes("max\n", "anon 5\n"), 0);
-  EXPECT_EQ(control_group_room_bytes("", ""), 0);
-  EXPECT_EQ(control_group_room_bytes("1000\n", "anon 300\nfile 500\n"), 700);
-  EXPECT_EQ(control_group_room_bytes("1000\n", "file 500\nanon 300\n"), 700);
-  EXPECT_EQ(control_group_room_bytes("1000\n", "anon 2000\n"), 1) << "full, but limited";
-  EXPECT_GT(usable_memory_bytes(), 0);
-}
-
 TEST(StreamingRule, WhatIsStoredInTheTypeOfTheProductsStaysWhereItIs) {
   const TemporaryFolder folder;
   tiny_model(1, {.hidden = 8, .width = 12, .layers = 1, .vocab = 16}).write(folder / "model");
