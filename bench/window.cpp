@@ -1,6 +1,7 @@
 // prunenet-bench-window: one window of a perplexity run against the bare matrix products that it needs (the same shapes
 // and weights through torch::matmul), in turn, so that both see the same machine. Prints medians, their ratio and
 // memory.
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

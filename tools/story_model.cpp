@@ -1,6 +1,7 @@
 // Initial weights, and the runtime's transformer over them.
 #include "story_model.h"
 
+#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <algorithm>

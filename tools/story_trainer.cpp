@@ -1,6 +1,8 @@
 // AdamW over the parameters of a StoryModel.
 #include "story_trainer.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>

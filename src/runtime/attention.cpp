@@ -1,6 +1,8 @@
 // Attention in blocks.
 #include "runtime/attention.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <bit>
 #include <cmath>
 #include <limits>

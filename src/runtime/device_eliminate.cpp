@@ -1,6 +1,8 @@
 // One removal after another, without asking the device which it was until a panel is full.
 #include "runtime/device_eliminate.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

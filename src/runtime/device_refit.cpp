@@ -2,6 +2,8 @@
 // those of surgeon/refit.cpp.
 #include "runtime/device_refit.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 

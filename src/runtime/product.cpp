@@ -1,6 +1,8 @@
 // Products in tiles.
 #include "runtime/product.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "runtime/pieces.h"
 
 namespace prunenet {

@@ -1,6 +1,8 @@
 // The backward pass.
 #include "runtime/sensitivity.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include "base/error.h"
 #include "runtime/chunks.h"
 #include "runtime/layer_weights.h"

@@ -2,6 +2,7 @@
 #include "runtime/torch_engine.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

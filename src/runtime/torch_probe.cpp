@@ -1,6 +1,8 @@
 // What single changes cost.
 #include "runtime/torch_probe.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "base/error.h"

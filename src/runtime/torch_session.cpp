@@ -1,6 +1,8 @@
 // Continuing sequences with a cache of keys and values.
 #include "runtime/torch_session.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>

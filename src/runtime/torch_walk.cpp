@@ -1,6 +1,8 @@
 // Walking through the layers.
 #include "runtime/torch_walk.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "base/error.h"

@@ -1,6 +1,8 @@
 // The forward pass.
 #include "runtime/transformer.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "base/error.h"

@@ -1,4 +1,5 @@
 // Attention in blocks against the plain formula, with and without gradients.
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

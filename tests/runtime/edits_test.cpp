@@ -1,5 +1,7 @@
 // What is cut out of the files is what leaving it out of the forward pass leaves: KV groups, whole layers, padding, the
 // DeciLM layout, new values. For every family whose config can state it; for the others the refusal.
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "base/progress.h"

@@ -1,4 +1,6 @@
 // Cutting neurons out of the files is the same as silencing them in the whole model, for every family.
+#include <ATen/core/grad_mode.h>
+
 #include "base/progress.h"
 #include "golden_model.h"
 #include "model/mask.h"

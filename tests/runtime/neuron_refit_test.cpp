@@ -3,6 +3,7 @@
 #include "runtime/neuron_refit.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 #include <Eigen/Cholesky>
 

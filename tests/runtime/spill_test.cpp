@@ -1,6 +1,7 @@
 // Tensors that wait on the disk: the same numbers, in a file that leaves nothing behind.
 #include "runtime/spill.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>

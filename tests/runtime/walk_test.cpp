@@ -1,5 +1,7 @@
 // Walks, probes and sensitivities against what they stand for: folders that were really cut, finite differences, and
 // each other.
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,4 +1,5 @@
 // Training through the runtime's forward pass: gradients that are derivatives, a loss that falls, the same bytes twice.
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
