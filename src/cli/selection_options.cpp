@@ -20,11 +20,8 @@
 namespace prunenet::cli {
 namespace {
 
-// Throws kBadOption where --spectrum estimate was asked for together with what has no estimate.
-void require_estimate_possible(const std::string& device, const std::string& route) {
-  if (device != "cpu") {
-    fail(ErrorCode::kBadOption, "--spectrum", "estimate goes with --device cpu alone, not {}, where spectra are exact: leave it out or say exact", device);
-  }
+// Throws kBadOption where --spectrum estimate was asked for together with a route that has none.
+void require_estimate_possible(const std::string& route) {
   if (route == "direct") {
     fail(ErrorCode::kBadOption, "--spectrum", "estimate looks at Gram matrices: it does not go with --route direct");
   }
@@ -47,7 +44,7 @@ void add_training_options(CLI::App& verb, TrainingOptions& options) {
   verb.add_option("--spectrum", options.spectrum,
                   "KS of a draw in policy training: exact, from all singular values, as published; estimate, from Lanczos "
                   "quadrature, within a few percent (the error is stated) and several times faster; or auto: exact up to hidden "
-                  "size 2048, where it takes a fraction of a second a layer")
+                  "size 2048, where it takes a fraction of a second a layer. The same rule on every device")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "exact", "estimate"}));
   add_cache_option(verb, options.no_cache);
@@ -61,12 +58,12 @@ void add_cache_option(CLI::App& verb, bool& no_cache) {
 
 SpectrumMethod spectrum_method(const TrainingOptions& options, const ModelDescription& model) {
   constexpr int64_t kExactUpTo = 2048;
-  const bool on_device = options.device != "cpu", direct = options.route == "direct";
+  const bool direct = options.route == "direct";
   if (options.spectrum == "estimate") {
-    require_estimate_possible(options.device, options.route);
+    require_estimate_possible(options.route);
     return SpectrumMethod::kEstimate;
   }
-  const bool exact = options.spectrum == "exact" || on_device || direct || model.hidden <= kExactUpTo;
+  const bool exact = options.spectrum == "exact" || direct || model.hidden <= kExactUpTo;
   return exact ? SpectrumMethod::kExact : SpectrumMethod::kEstimate;
 }
 
@@ -157,7 +154,7 @@ void check_selection(const SelectionOptions& options, bool reports, bool other_c
   const auto said = [&](const char* name, const std::string& otherwise) {
     return was_said(verb, name) ? verb.get_option_no_throw(name)->as<std::string>() : otherwise;
   };
-  if (said("--spectrum", "auto") == "estimate") require_estimate_possible(said("--device", "cpu"), said("--route", "gram"));
+  if (said("--spectrum", "auto") == "estimate") require_estimate_possible(said("--route", "gram"));
 }
 
 std::vector<int64_t> down_blocks(const SelectionOptions& options, const OpenModel& open) {
@@ -234,7 +231,7 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
   auto initial = PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), selection.seed);
   std::unique_ptr<PolicyBackend> backend;
   if (const auto accelerator = open_accelerator(training.device, training.threads)) {
-    backend = accelerator->policy_backend(layers, initial, adamw, route_of(training), kResidentBytes);
+    backend = accelerator->policy_backend(layers, initial, {adamw, route_of(training), spectrum_method(training, open.model), kResidentBytes});
   } else {
     backend = std::make_unique<HostBackend<Real>>(layers, spectra.store<Real>(), std::move(initial), adamw);
   }

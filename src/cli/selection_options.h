@@ -28,8 +28,8 @@ void add_training_options(CLI::App& verb, TrainingOptions& options);
 /// --precision: auto takes f64 up to hidden size 1024, f32 above.
 bool uses_f64(const TrainingOptions& options, const ModelDescription& model);
 SpectrumRoute route_of(const TrainingOptions& options);
-/// --spectrum: auto takes exact spectra up to hidden size 2048, by --route direct, and on a device; else estimates. Throws
-/// kBadOption where an estimate was asked for with either of these two.
+/// --spectrum: auto takes exact spectra up to hidden size 2048 and by --route direct, else estimates; on every device, so that
+/// artefacts compare. Throws kBadOption where an estimate was asked for with --route direct.
 SpectrumMethod spectrum_method(const TrainingOptions& options, const ModelDescription& model);
 /// Adds --no-cache.
 void add_cache_option(CLI::App& verb, bool& no_cache);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "policy/backend_parts.h"
 
 namespace prunenet {
 namespace {
@@ -12,16 +13,6 @@ template <typename Dense>
 std::span<const std::byte> bytes_of(const Dense& values) {
   return std::as_bytes(std::span(values.data(), static_cast<size_t>(values.size())));
 }
-
-// Visits every array of the state under its name. Const or not as the network and the moments are.
-template <typename Network, typename Visit>
-void visit_network(const std::string& name, Network& network, const Visit& visit) {
-  visit(name + ".p", network.p);
-  visit(name + ".b", network.b);
-  visit(name + ".q", network.q);
-}
-
-constexpr const char* kSteps = "steps";
 
 }  // namespace
 
@@ -59,35 +50,28 @@ void HostBackend<Real>::update(int64_t layer, std::span<const double> dlogit) {
 
 template <typename Real>
 void HostBackend<Real>::save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const {
-  const auto give = [&](const std::string& name, const auto& values) { part(name, bytes_of(values)); };
-  visit_network("network", network_, give);
-  visit_network("first", optimiser_.first(), give);
-  visit_network("second", optimiser_.second(), give);
+  visit_parts(network_, optimiser_.first(), optimiser_.second(),
+              [&](const std::string& name, const auto& values) { part(name, bytes_of(values)); });
   const int64_t steps = optimiser_.steps();
-  part(kSteps, std::as_bytes(std::span(&steps, 1)));
+  part(kStepsPart, std::as_bytes(std::span(&steps, 1)));
 }
 
 template <typename Real>
 bool HostBackend<Real>::restore(const PartOf& part_of) {
-  int64_t steps = 0;
   const auto visit_all = [&](const auto& visit) {
-    const auto arrays = [&](const std::string& name, auto& values) {
-      visit(name, std::as_writable_bytes(std::span(values.data(), static_cast<size_t>(values.size()))));
-    };
-    visit_network("network", network_, arrays);
-    visit_network("first", optimiser_.first(), arrays);
-    visit_network("second", optimiser_.second(), arrays);
-    visit(kSteps, std::as_writable_bytes(std::span(&steps, 1)));
+    visit_parts(network_, optimiser_.first(), optimiser_.second(), visit);
   };
-  bool whole = true;
-  visit_all([&](const std::string& name, std::span<std::byte> target) {
+  int64_t steps = 0;
+  bool whole = has_part(part_of, kStepsPart, sizeof steps);
+  visit_all([&](const std::string& name, const auto& values) {
+    whole = whole && has_part(part_of, name, bytes_of(values).size());
+  });
+  if (!whole) return false;  // and nothing has changed
+  visit_all([&](const std::string& name, auto& values) {
     const auto bytes = part_of(name);
-    whole = whole && bytes && bytes->size() == target.size();
+    if (!bytes->empty()) std::memcpy(values.data(), bytes->data(), bytes->size());
   });
-  if (!whole) return false;
-  visit_all([&](const std::string& name, std::span<std::byte> target) {
-    std::memcpy(target.data(), part_of(name)->data(), target.size());
-  });
+  std::memcpy(&steps, part_of(kStepsPart)->data(), sizeof steps);
   optimiser_.set_steps(steps);
   return true;
 }

@@ -2,22 +2,37 @@
 #include "policy/spectrum_base.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "linalg/parallel.h"
-#include "spectrum/removed_rows.h"
 
 namespace prunenet {
 namespace {
 
 template <typename Real>
-std::vector<double> squared_norms(const Matrix<Real>& w) {
-  std::vector<double> norms(static_cast<size_t>(w.rows()));
-#pragma omp parallel for schedule(static) num_threads(num_threads()) if (w.size() > (1 << 16))
-  for (int64_t i = 0; i < w.rows(); ++i) {
-    norms[static_cast<size_t>(i)] = static_cast<double>(w.row(i).squaredNorm());
+class HostProber final : public LayerProber {
+ public:
+  HostProber(const Matrix<Real>& gram, const Matrix<Real>& w) : gram_(gram), w_(w) {}
+
+  std::vector<double> row_weights() override {
+    std::vector<double> norms(static_cast<size_t>(w_.rows()));
+#pragma omp parallel for schedule(static) num_threads(num_threads()) if (w_.size() > (1 << 16))
+    for (int64_t i = 0; i < w_.rows(); ++i) {
+      norms[static_cast<size_t>(i)] = static_cast<double>(w_.row(i).squaredNorm());
+    }
+    return norms;
   }
-  return norms;
-}
+  ProbedSpectrum without(std::span<const int64_t> removed) override {
+    return probe_without<Real>(block_of(gram_), block_of(w_), removed);
+  }
+  ProbedSpectrum of(std::span<const int64_t> kept) override {
+    return probe_of<Real>(block_of(w_), kept);
+  }
+
+ private:
+  const Matrix<Real>& gram_;
+  const Matrix<Real>& w_;
+};
 
 }  // namespace
 
@@ -75,29 +90,13 @@ Spectrum SpectrumBase<Real>::kept(int64_t layer, const Matrix<Real>& w, std::spa
 }
 
 template <typename Real>
-bool SpectrumBase<Real>::can_estimate(const Matrix<Real>& w, std::span<const int64_t> rows) const {
-  return method_ == SpectrumMethod::kEstimate && route_ == SpectrumRoute::kGram && w.cols() >= kEstimateFromOrder &&
-         static_cast<int64_t>(rows.size()) > w.cols() && static_cast<int64_t>(rows.size()) < w.rows();
-}
-
-template <typename Real>
 SpectrumDistance SpectrumBase<Real>::distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows) {
   Layer& base = known(layer, w);
-  if (base.spectrum.converged && can_estimate(w, rows)) {
+  if (base.spectrum.converged && can_estimate(method_, route_, w.rows(), w.cols(), static_cast<int64_t>(rows.size()))) {
     const Matrix<Real>& gram = gram_of(layer, w);
     if (scales_.at(layer) == 1) {
-      if (!base.probes) {
-        base.probes = probe_without<Real>(block_of(gram), block_of(w), {});
-        base.row_weights = squared_norms(w);
-      }
-      const std::vector<int64_t> removed = removed_rows(rows, w.rows());
-      double all_weight = 0, removed_weight = 0;
-      for (double weight : base.row_weights) all_weight += weight;
-      for (int64_t row : removed) removed_weight += base.row_weights[static_cast<size_t>(row)];
-      const ProbedSpectrum some = may_downdate(removed_weight, all_weight)
-                                      ? probe_without<Real>(block_of(gram), block_of(w), removed)
-                                      : probe_of<Real>(block_of(w), rows);
-      const SpectrumDistance distance = estimated_distance(base.spectrum.singular_values, *base.probes, some);
+      HostProber<Real> prober(gram, w);
+      const SpectrumDistance distance = base.estimate.distance(base.spectrum.singular_values, rows, prober);
       if (distance.converged) return distance;
     }
   }

@@ -4,21 +4,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <span>
-#include <vector>
 
-#include "spectrum/estimate.h"
+#include "policy/layer_estimate.h"
 #include "spectrum/gram_store.h"
 #include "spectrum/ks.h"
 #include "spectrum/spectrum.h"
 #include "spectrum/spectrum_cache.h"
 
 namespace prunenet {
-
-/// How the distance of a choice of rows is found: from all their singular values, as published, or from Lanczos
-/// quadrature (spectrum/estimate.h), about ten times faster.
-enum class SpectrumMethod { kExact, kEstimate };
 
 template <typename Real>
 class SpectrumBase {
@@ -30,21 +24,18 @@ class SpectrumBase {
   const Spectrum& whole(int64_t layer, const Matrix<Real>& w);
   /// Singular values of the kept rows.
   Spectrum kept(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
-  /// How far the kept rows' spectrum is from the whole layer's. By kEstimate where that is less work than the exact one
-  /// and defined: more rows kept than columns, at least kEstimateFromOrder columns, squares within the range; and where
-  /// eigenvalues and quadratures settled.
+  /// How far the kept rows' spectrum is from the whole layer's. By kEstimate where can_estimate() says so, squares are
+  /// within the range, and eigenvalues and quadratures settled.
   SpectrumDistance distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
 
  private:
   struct Layer {
     Spectrum spectrum;
-    std::optional<ProbedSpectrum> probes;
-    std::vector<double> row_weights;  // squared norms
+    LayerEstimate estimate;
   };
   RowSpectrum<Real> rows_of(int64_t layer, const Matrix<Real>& w);
   const Matrix<Real>& gram_of(int64_t layer, const Matrix<Real>& w);
   Layer& known(int64_t layer, const Matrix<Real>& w);
-  bool can_estimate(const Matrix<Real>& w, std::span<const int64_t> rows) const;
 
   SpectrumRoute route_;
   SpectrumMethod method_;

@@ -50,6 +50,15 @@ Matrix<float> to_host_matrix(const at::Tensor& tensor) {
   return Eigen::Map<const Matrix<float>>(plain.data_ptr<float>(), plain.size(0), plain.size(1));
 }
 
+template <typename Real>
+void copy_to_host(const at::Tensor& tensor, Matrix<Real>& target) {
+  const at::Tensor plain = tensor.cpu().contiguous();
+  PRUNENET_CHECK(plain.size(0) == target.rows() && plain.size(1) == target.cols());
+  std::copy_n(plain.data_ptr<Real>(), plain.numel(), target.data());
+}
+template void copy_to_host<float>(const at::Tensor&, Matrix<float>&);
+template void copy_to_host<double>(const at::Tensor&, Matrix<double>&);
+
 std::vector<double> to_host_numbers(const at::Tensor& tensor) {
   const at::Tensor plain = tensor.to(at::kDouble).cpu().contiguous();
   return {plain.data_ptr<double>(), plain.data_ptr<double>() + plain.numel()};

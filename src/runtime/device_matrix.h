@@ -26,8 +26,11 @@ at::Tensor on_device(const Matrix<Real>& matrix, Place place);
 at::Tensor on_device(std::span<const double> values, Place place);
 at::Tensor on_device(std::span<const int64_t> values, at::Device device);
 
-/// And back: a tensor [rows, cols] of any type and device as f32; a vector [n] as f64; whole numbers.
+/// And back: a tensor [rows, cols] of any type and device as f32; [rows, cols] of its own type into a matrix of that
+/// shape; a vector [n] as f64; whole numbers.
 Matrix<float> to_host_matrix(const at::Tensor& tensor);
+template <typename Real>
+void copy_to_host(const at::Tensor& tensor, Matrix<Real>& target);
 std::vector<double> to_host_numbers(const at::Tensor& tensor);
 std::vector<int64_t> to_host_indices(const at::Tensor& tensor);
 

@@ -1,28 +1,27 @@
-// Training on a device. The formulas are those of policy/network.cpp, policy/update.cpp and spectrum/spectrum.cpp.
+// Training on a device. The formulas are those of policy/network.cpp, policy/update.cpp and spectrum/spectrum.cpp; when
+// an estimate is taken, and all of it but the products, is policy/layer_estimate.h and spectrum/estimate.h.
 #include "runtime/device_policy.h"
+
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "base/error.h"
+#include "policy/backend_parts.h"
 #include "runtime/device_matrix.h"
 #include "spectrum/removed_rows.h"
 
 namespace prunenet {
 namespace {
 
-// As safe_scale of spectrum/spectrum.cpp: squares stay in range, and a power of two rounds nothing.
+// Throws kNonFinite.
 template <typename Real>
-double safe_scale(const at::Tensor& w) {
-  const double largest = at::amax(at::abs(w)).item<double>();
+double scale_for_squares_of(const at::Tensor& w) {
+  const Real largest = at::amax(at::abs(w)).item<Real>();
   if (!std::isfinite(largest)) fail(ErrorCode::kNonFinite, "policy", "the weights of a layer hold NaN or infinity");
-  if (largest == 0 || (largest > 1e-6 && largest < 1e6)) return 1;
-  int exponent = 0;
-  std::frexp(largest, &exponent);
-  constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;
-  return std::ldexp(1.0, std::clamp(-exponent, -kMost, kMost));
+  return static_cast<double>(scale_for_squares_up_to(largest));
 }
 
 // Square roots of a Gram matrix's eigenvalues; rounding may leave the smallest a little below zero.
@@ -47,15 +46,46 @@ Vector<float> to_host_vector(const at::Tensor& tensor) {
   return Eigen::Map<const Vector<float>>(plain.data_ptr<float>(), plain.numel());
 }
 
-constexpr const char* kSteps = "steps";
+// Products on the device. Lanczos itself is the host's: its thin matrices, 256 KB each at order 4096 in f32, go to and
+// fro.
+template <typename Real>
+class DeviceProber final : public LayerProber {
+ public:
+  // Of w [F, D] and its Gram matrix [D, D].
+  DeviceProber(const at::Tensor& w, const at::Tensor& gram) : w_(w), gram_(gram), place_{w.device(), w.scalar_type()} {}
+
+  std::vector<double> row_weights() override {
+    return to_host_numbers(at::linalg_vector_norm(w_, 2, at::IntArrayRef{1}).to(at::kDouble).square());
+  }
+  ProbedSpectrum without(std::span<const int64_t> removed) override {
+    if (removed.empty()) return probe([&](const at::Tensor& x) { return at::mm(gram_, x); });
+    const at::Tensor gone = rows(removed), back = gone.t();
+    return probe([&](const at::Tensor& x) { return at::mm(gram_, x).addmm_(back, at::mm(gone, x), 1, -1); });
+  }
+  ProbedSpectrum of(std::span<const int64_t> kept) override {
+    const at::Tensor left = rows(kept), back = left.t();
+    return probe([&](const at::Tensor& x) { return at::mm(back, at::mm(left, x)); });
+  }
+
+ private:
+  at::Tensor rows(std::span<const int64_t> which) const { return w_.index_select(0, on_device(which, place_.device)); }
+  template <typename Product>
+  ProbedSpectrum probe(const Product& product) const {
+    return probe_by<Real>(
+        w_.size(1), [&](const Matrix<Real>& x, Matrix<Real>& y) { copy_to_host(product(on_device(x, place_)), y); });
+  }
+
+  at::Tensor w_, gram_;
+  Place place_;
+};
 
 }  // namespace
 
 template <typename Real>
 DeviceBackend<Real>::DeviceBackend(at::Device device, LayerSource<Real>& source, const PolicyNetwork<Real>& initial,
-                                   AdamWOptions adamw, SpectrumRoute route, int64_t resident_bytes)
-    : place_{device, kType}, source_(source), adamw_(adamw), route_(route), free_bytes_(resident_bytes) {
-  PRUNENET_CHECK(initial.width() == source.cols() && resident_bytes >= 0);
+                                   const PolicyBackendOptions& options)
+    : place_{device, kType}, source_(source), options_(options), free_bytes_(options.resident_bytes) {
+  PRUNENET_CHECK(initial.width() == source.cols() && options.resident_bytes >= 0);
   const at::NoGradGuard no_grad;
   network_ = {on_device(initial.p, place_), vector_on(initial.b, place_), vector_on(initial.q, place_)};
   for (Parameters* moment : {&first_, &second_}) {
@@ -76,9 +106,9 @@ typename DeviceBackend<Real>::Layer& DeviceBackend<Real>::at_hand(int64_t index)
     PRUNENET_CHECK(w.cols() == network_.p.size(1) && w.rows() <= network_.p.size(0));
     layer.w = on_device(w, place_);
   }
-  layer.scale = safe_scale<Real>(layer.w);
+  layer.scale = scale_for_squares_of<Real>(layer.w);
   const int64_t smaller = std::min(layer.w.size(0), layer.w.size(1));
-  const int64_t gram_numbers = route_ == SpectrumRoute::kDirect ? 0 : smaller * smaller;
+  const int64_t gram_numbers = options_.route == SpectrumRoute::kDirect ? 0 : smaller * smaller;
   const int64_t bytes = (layer.w.numel() + gram_numbers) * static_cast<int64_t>(sizeof(Real));
   if (bytes <= free_bytes_) {
     free_bytes_ -= bytes;
@@ -104,7 +134,7 @@ at::Tensor DeviceBackend<Real>::scaled_rows(const Layer& layer, const at::Tensor
 
 template <typename Real>
 std::vector<double> DeviceBackend<Real>::whole_values(int64_t index) {
-  if (route_ == SpectrumRoute::kDirect) return to_host_numbers(at::linalg_svdvals(at_hand(index).w));
+  if (options_.route == SpectrumRoute::kDirect) return to_host_numbers(at::linalg_svdvals(at_hand(index).w));
   const Layer& layer = with_gram(index);
   return roots_of_eigenvalues(layer.gram, layer.scale);
 }
@@ -112,7 +142,7 @@ std::vector<double> DeviceBackend<Real>::whole_values(int64_t index) {
 template <typename Real>
 std::vector<double> DeviceBackend<Real>::kept_values(int64_t index, std::span<const int64_t> kept) {
   const at::Tensor which = on_device(kept, place_.device);
-  if (route_ == SpectrumRoute::kDirect) {
+  if (options_.route == SpectrumRoute::kDirect) {
     return to_host_numbers(at::linalg_svdvals(at_hand(index).w.index_select(0, which)));
   }
   const Layer& layer = with_gram(index);
@@ -144,10 +174,18 @@ template <typename Real>
 SpectrumDistance DeviceBackend<Real>::distance(int64_t layer, std::span<const int64_t> kept) {
   const at::NoGradGuard no_grad;
   PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < rows(layer));
-  auto whole = whole_.find(layer);
-  if (whole == whole_.end()) whole = whole_.emplace(layer, whole_values(layer)).first;
-  if (static_cast<int64_t>(kept.size()) == rows(layer)) return {};
-  return {ks_statistic(whole->second, kept_values(layer, kept)), 0, true};
+  auto found = whole_.find(layer);
+  if (found == whole_.end()) found = whole_.emplace(layer, Whole{whole_values(layer), {}}).first;
+  Whole& whole = found->second;
+  const auto count = static_cast<int64_t>(kept.size());
+  if (count == rows(layer)) return {};
+  if (can_estimate(options_.method, options_.route, rows(layer), source_.cols(), count) && at_hand(layer).scale == 1) {
+    const Layer& at_device = with_gram(layer);
+    DeviceProber<Real> prober(at_device.w, at_device.gram);
+    const SpectrumDistance distance = whole.estimate.distance(whole.values, kept, prober);
+    if (distance.converged) return distance;
+  }
+  return {ks_statistic(whole.values, kept_values(layer, kept)), 0, true};
 }
 
 template <typename Real>
@@ -165,12 +203,13 @@ void DeviceBackend<Real>::update(int64_t layer, std::span<const double> dlogit) 
 
   ++steps_;
   const auto t = static_cast<double>(steps_);
-  const double keep = 1 - adamw_.learning_rate * adamw_.weight_decay, beta1 = adamw_.beta1, beta2 = adamw_.beta2;
-  const double step_size = adamw_.learning_rate / (1 - std::pow(beta1, t));
+  const double keep = 1 - options_.adamw.learning_rate * options_.adamw.weight_decay, beta1 = options_.adamw.beta1,
+               beta2 = options_.adamw.beta2;
+  const double step_size = options_.adamw.learning_rate / (1 - std::pow(beta1, t));
   const double root_correction = std::sqrt(1 - std::pow(beta2, t));
   const auto move = [&](at::Tensor& parameter, const at::Tensor& first, const at::Tensor& second) {
     parameter.mul_(keep);
-    parameter.addcdiv_(first, second.sqrt().div_(root_correction).add_(adamw_.epsilon), -step_size);
+    parameter.addcdiv_(first, second.sqrt().div_(root_correction).add_(options_.adamw.epsilon), -step_size);
   };
   // The gradient of P is q g^T: its outer products go straight into the moments.
   first_.p.addr_(network_.q, g, beta1, 1 - beta1);
@@ -185,45 +224,28 @@ void DeviceBackend<Real>::update(int64_t layer, std::span<const double> dlogit) 
 }
 
 template <typename Real>
-template <typename Self, typename Visit>
-void DeviceBackend<Real>::visit_state(Self& self, const Visit& visit) {
-  const auto visit_parameters = [&](const std::string& name, auto& parameters) {
-    visit(name + ".p", parameters.p);
-    visit(name + ".b", parameters.b);
-    visit(name + ".q", parameters.q);
-  };
-  visit_parameters("network", self.network_);
-  visit_parameters("first", self.first_);
-  visit_parameters("second", self.second_);
-}
-
-template <typename Real>
 void DeviceBackend<Real>::save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const {
-  visit_state(*this, [&](const std::string& name, const at::Tensor& values) {
+  visit_parts(network_, first_, second_, [&](const std::string& name, const at::Tensor& values) {
     const at::Tensor plain = values.cpu().contiguous();
     part(name, std::as_bytes(std::span(plain.template data_ptr<Real>(), static_cast<size_t>(plain.numel()))));
   });
-  part(kSteps, std::as_bytes(std::span(&steps_, 1)));
+  part(kStepsPart, std::as_bytes(std::span(&steps_, 1)));
 }
 
 template <typename Real>
 bool DeviceBackend<Real>::restore(const PartOf& part_of) {
-  const auto has = [&](const std::string& name, size_t size) {
-    const auto bytes = part_of(name);
-    return bytes && bytes->size() == size;
-  };
-  bool whole = has(kSteps, sizeof steps_);
-  visit_state(*this, [&](const std::string& name, const at::Tensor& values) {
-    whole = whole && has(name, static_cast<size_t>(values.numel()) * sizeof(Real));
+  bool whole = has_part(part_of, kStepsPart, sizeof steps_);
+  visit_parts(network_, first_, second_, [&](const std::string& name, const at::Tensor& values) {
+    whole = whole && has_part(part_of, name, static_cast<size_t>(values.numel()) * sizeof(Real));
   });
   if (!whole) return false;  // and nothing has changed
-  visit_state(*this, [&](const std::string& name, at::Tensor& values) {
+  visit_parts(network_, first_, second_, [&](const std::string& name, at::Tensor& values) {
     const auto bytes = part_of(name);
     const at::Tensor plain = at::empty(values.sizes(), at::TensorOptions(kType));
     if (!bytes->empty()) std::memcpy(plain.template data_ptr<Real>(), bytes->data(), bytes->size());
     values.copy_(plain);
   });
-  std::memcpy(&steps_, part_of(kSteps)->data(), sizeof steps_);
+  std::memcpy(&steps_, part_of(kStepsPart)->data(), sizeof steps_);
   return true;
 }
 

@@ -1,5 +1,6 @@
 // The training backend of a device: parameters, both of AdamW's moments and, while there is room, the layers and their
-// Gram matrices lie there; what goes to and fro is a logit and a gradient for each row, and singular values.
+// Gram matrices lie there; what goes to and fro is a logit and a gradient for each row, singular values, and the thin
+// matrices of an estimate.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -7,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/accelerator.h"
 #include "policy/host_backend.h"
 #include "runtime/device_matrix.h"
 
@@ -18,8 +20,8 @@ template <typename Real>
 class DeviceBackend final : public PolicyBackend {
  public:
   /// See Accelerator::policy_backend.
-  DeviceBackend(at::Device device, LayerSource<Real>& source, const PolicyNetwork<Real>& initial, AdamWOptions adamw,
-                SpectrumRoute route, int64_t resident_bytes);
+  DeviceBackend(at::Device device, LayerSource<Real>& source, const PolicyNetwork<Real>& initial,
+                const PolicyBackendOptions& options);
 
   int64_t num_layers() const override { return source_.num_layers(); }
   int64_t rows(int64_t layer) const override { return source_.rows(layer); }
@@ -35,6 +37,10 @@ class DeviceBackend final : public PolicyBackend {
   struct Parameters {
     at::Tensor p, b, q;  // [H, D], [H], [H]
   };
+  struct Whole {
+    std::vector<double> values;  // singular values, descending
+    LayerEstimate estimate;
+  };
   struct Layer {
     at::Tensor w;     // [F, D]
     at::Tensor gram;  // of w * scale: [D, D] when F > D, else [F, F]; undefined until it is asked for
@@ -46,20 +52,17 @@ class DeviceBackend final : public PolicyBackend {
   at::Tensor scaled_rows(const Layer& layer, const at::Tensor& index) const;
   std::vector<double> whole_values(int64_t index);
   std::vector<double> kept_values(int64_t index, std::span<const int64_t> kept);
-  template <typename Self, typename Visit>
-  static void visit_state(Self& self, const Visit& visit);
 
   Place place_;
   LayerSource<Real>& source_;
-  AdamWOptions adamw_;
-  SpectrumRoute route_;
-  int64_t free_bytes_;  // that layers and Gram matrices may still fill
+  PolicyBackendOptions options_;
+  int64_t free_bytes_;  // of resident_bytes, that layers and Gram matrices may still fill
   Parameters network_, first_, second_;
   int64_t steps_ = 0;
   std::map<int64_t, Layer> resident_;
   int64_t passing_index_ = -1;  // the layer at hand that found no room to stay
   Layer passing_;
-  std::map<int64_t, std::vector<double>> whole_;
+  std::map<int64_t, Whole> whole_;
 };
 
 }  // namespace prunenet

@@ -64,27 +64,24 @@ Refit TorchAccelerator::refit(const Moments& moments, const TargetMoments* targe
 
 template <typename Real>
 std::unique_ptr<PolicyBackend> TorchAccelerator::backend(LayerSource<Real>& source, const PolicyNetwork<Real>& initial,
-                                                         const AdamWOptions& adamw, SpectrumRoute route,
-                                                         int64_t resident_bytes) {
+                                                         const PolicyBackendOptions& options) {
   const std::string where = "training on " + device();
   return guarded(where, [&] {
-    return std::make_unique<GuardedBackend>(
-        std::make_unique<DeviceBackend<Real>>(device_, source, initial, adamw, route, resident_bytes), where);
+    return std::make_unique<GuardedBackend>(std::make_unique<DeviceBackend<Real>>(device_, source, initial, options),
+                                            where);
   });
 }
 
 std::unique_ptr<PolicyBackend> TorchAccelerator::policy_backend(LayerSource<float>& source,
                                                                 const PolicyNetwork<float>& initial,
-                                                                const AdamWOptions& adamw, SpectrumRoute route,
-                                                                int64_t resident_bytes) {
-  return backend(source, initial, adamw, route, resident_bytes);
+                                                                const PolicyBackendOptions& options) {
+  return backend(source, initial, options);
 }
 
 std::unique_ptr<PolicyBackend> TorchAccelerator::policy_backend(LayerSource<double>& source,
                                                                 const PolicyNetwork<double>& initial,
-                                                                const AdamWOptions& adamw, SpectrumRoute route,
-                                                                int64_t resident_bytes) {
-  return backend(source, initial, adamw, route, resident_bytes);
+                                                                const PolicyBackendOptions& options) {
+  return backend(source, initial, options);
 }
 
 }  // namespace prunenet

@@ -19,16 +19,14 @@ class TorchAccelerator final : public Accelerator {
   Refit refit(const Moments& moments, const TargetMoments* target, const Matrix<float>& w,
               const std::vector<double>* bias, std::span<const int64_t> kept, const RefitOptions& options) override;
   std::unique_ptr<PolicyBackend> policy_backend(LayerSource<float>& source, const PolicyNetwork<float>& initial,
-                                                const AdamWOptions& adamw, SpectrumRoute route,
-                                                int64_t resident_bytes) override;
+                                                const PolicyBackendOptions& options) override;
   std::unique_ptr<PolicyBackend> policy_backend(LayerSource<double>& source, const PolicyNetwork<double>& initial,
-                                                const AdamWOptions& adamw, SpectrumRoute route,
-                                                int64_t resident_bytes) override;
+                                                const PolicyBackendOptions& options) override;
 
  private:
   template <typename Real>
   std::unique_ptr<PolicyBackend> backend(LayerSource<Real>& source, const PolicyNetwork<Real>& initial,
-                                         const AdamWOptions& adamw, SpectrumRoute route, int64_t resident_bytes);
+                                         const PolicyBackendOptions& options);
 
   at::Device device_;
   void (*throw_if_cancelled_)();

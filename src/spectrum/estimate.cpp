@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "spectrum/lanczos.h"
 
 namespace prunenet {
 namespace {
@@ -24,25 +23,6 @@ Matrix<Real> probes(int64_t n, int64_t block) {
     for (int64_t v = 0; v < kThinVectors; ++v) x(i, v) = (bits >> v & 1) != 0 ? size : -size;
   }
   return x;
-}
-
-template <typename Real>
-ProbedSpectrum probe(int64_t n, const std::function<void(const Matrix<Real>&, Matrix<Real>&)>& multiply) {
-  ProbedSpectrum result;
-  for (int64_t block = 0; block < num_probes(n) / kThinVectors; ++block) {
-    const LanczosRuns runs = lanczos<Real>(multiply, probes<Real>(n, block), kEstimateSteps);
-    for (int64_t v = 0; v < kThinVectors; ++v) {
-      const Vector<double> diagonal = runs.diagonal.col(v), off = runs.off_diagonal.col(v);
-      const auto of_steps = [&](int64_t steps) {
-        const auto count = static_cast<size_t>(std::min(steps, runs.lengths[static_cast<size_t>(v)]));
-        return gauss_quadrature({diagonal.data(), count}, {off.data(), count});
-      };
-      result.probes.push_back({of_steps(kEstimateSteps), of_steps(kEstimateShortSteps)});
-      const ProbedSpectrum::Probe& last = result.probes.back();
-      result.converged = result.converged && !last.fine.nodes.empty() && !last.coarse.nodes.empty();
-    }
-  }
-  return result;
 }
 
 // Piecewise linear through (x[i], y[i]), x ascending, constant beyond the ends. For queries in any order.
@@ -132,9 +112,28 @@ Matrix<double> differences(const WholeDistribution& distribution, const ProbedSp
 int64_t num_probes(int64_t order) { return kThinVectors * std::clamp<int64_t>(4096 / order, 1, 4); }
 
 template <typename Real>
+ProbedSpectrum probe_by(int64_t n, const ThinProduct<Real>& multiply) {
+  ProbedSpectrum result;
+  for (int64_t block = 0; block < num_probes(n) / kThinVectors; ++block) {
+    const LanczosRuns runs = lanczos<Real>(multiply, probes<Real>(n, block), kEstimateSteps);
+    for (int64_t v = 0; v < kThinVectors; ++v) {
+      const Vector<double> diagonal = runs.diagonal.col(v), off = runs.off_diagonal.col(v);
+      const auto of_steps = [&](int64_t steps) {
+        const auto count = static_cast<size_t>(std::min(steps, runs.lengths[static_cast<size_t>(v)]));
+        return gauss_quadrature({diagonal.data(), count}, {off.data(), count});
+      };
+      result.probes.push_back({of_steps(kEstimateSteps), of_steps(kEstimateShortSteps)});
+      const ProbedSpectrum::Probe& last = result.probes.back();
+      result.converged = result.converged && !last.fine.nodes.empty() && !last.coarse.nodes.empty();
+    }
+  }
+  return result;
+}
+
+template <typename Real>
 ProbedSpectrum probe_without(Block<const Real> gram, Block<const Real> w, std::span<const int64_t> removed) {
   PRUNENET_CHECK(gram.rows == w.cols && gram.cols == w.cols);
-  return probe<Real>(w.cols, [&](const Matrix<Real>& x, Matrix<Real>& y) {
+  return probe_by<Real>(w.cols, [&](const Matrix<Real>& x, Matrix<Real>& y) {
     multiply_symmetric_thin(gram, x, y);
     add_gram_product_thin(w, removed, Real{-1}, x, y);
   });
@@ -142,7 +141,7 @@ ProbedSpectrum probe_without(Block<const Real> gram, Block<const Real> w, std::s
 
 template <typename Real>
 ProbedSpectrum probe_of(Block<const Real> w, std::span<const int64_t> kept) {
-  return probe<Real>(w.cols, [&](const Matrix<Real>& x, Matrix<Real>& y) {
+  return probe_by<Real>(w.cols, [&](const Matrix<Real>& x, Matrix<Real>& y) {
     y.setZero();
     add_gram_product_thin(w, kept, Real{1}, x, y);
   });
@@ -181,6 +180,8 @@ SpectrumDistance estimated_distance(std::span<const double> whole_singular_value
   return distance;
 }
 
+template ProbedSpectrum probe_by<float>(int64_t, const ThinProduct<float>&);
+template ProbedSpectrum probe_by<double>(int64_t, const ThinProduct<double>&);
 template ProbedSpectrum probe_without<float>(Block<const float>, Block<const float>, std::span<const int64_t>);
 template ProbedSpectrum probe_without<double>(Block<const double>, Block<const double>, std::span<const int64_t>);
 template ProbedSpectrum probe_of<float>(Block<const float>, std::span<const int64_t>);

@@ -16,6 +16,7 @@
 #include "linalg/block.h"
 #include "linalg/quadrature.h"
 #include "spectrum/ks.h"
+#include "spectrum/lanczos.h"
 
 namespace prunenet {
 
@@ -35,9 +36,12 @@ struct ProbedSpectrum {
   bool converged = true;
 };
 
-/// Of G - R^T R, R the `removed` rows of w [F, n]; G = w^T w with its upper triangle stored. The probes are the same for
-/// every matrix of this n. Cost: 18 (n^2 + 2 |removed| n) multiply-adds a probe, and for sixteen probes 18 readings of G / 2
-/// and R.
+/// Of the matrix [n, n] that `multiply` stands for, symmetric and without negative eigenvalues. The probes are the same
+/// for every matrix of this n. `multiply` is called kEstimateSteps times for sixteen probes.
+template <typename Real>
+ProbedSpectrum probe_by(int64_t n, const ThinProduct<Real>& multiply);
+/// Of G - R^T R, R the `removed` rows of w [F, n]; G = w^T w with its upper triangle stored. Cost: 18
+/// (n^2 + 2 |removed| n) multiply-adds a probe, and for sixteen probes 18 readings of G / 2 and R.
 template <typename Real>
 ProbedSpectrum probe_without(Block<const Real> gram, Block<const Real> w, std::span<const int64_t> removed);
 /// Of the `kept` rows by themselves. Cost: 36 |kept| n multiply-adds a probe.

@@ -21,8 +21,7 @@ Matrix<double> project_out(const std::vector<Matrix<Real>>& basis, Matrix<Real>&
 }  // namespace
 
 template <typename Real>
-LanczosRuns lanczos(const std::function<void(const Matrix<Real>& x, Matrix<Real>& y)>& multiply, const Matrix<Real>& start,
-                    int64_t steps) {
+LanczosRuns lanczos(const ThinProduct<Real>& multiply, const Matrix<Real>& start, int64_t steps) {
   PRUNENET_CHECK(start.cols() == kThinVectors && steps >= 1);
   LanczosRuns runs{Matrix<double>::Zero(steps, kThinVectors), Matrix<double>::Zero(steps, kThinVectors),
                    std::vector<int64_t>(static_cast<size_t>(kThinVectors), steps)};
@@ -52,9 +51,7 @@ LanczosRuns lanczos(const std::function<void(const Matrix<Real>& x, Matrix<Real>
   return runs;
 }
 
-template LanczosRuns lanczos<float>(const std::function<void(const Matrix<float>&, Matrix<float>&)>&, const Matrix<float>&,
-                                    int64_t);
-template LanczosRuns lanczos<double>(const std::function<void(const Matrix<double>&, Matrix<double>&)>&,
-                                     const Matrix<double>&, int64_t);
+template LanczosRuns lanczos<float>(const ThinProduct<float>&, const Matrix<float>&, int64_t);
+template LanczosRuns lanczos<double>(const ThinProduct<double>&, const Matrix<double>&, int64_t);
 
 }  // namespace prunenet

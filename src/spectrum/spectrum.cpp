@@ -42,14 +42,18 @@ Matrix<Real> scaled_rows(const Matrix<Real>& w, std::span<const int64_t> rows, R
 
 // Weights whose squares are far from the ends of the range need no scaling; others get a power of two, which is exact.
 template <typename Real>
-Real scale_for_squares(const Matrix<Real>& w) {
-  PRUNENET_CHECK(w.allFinite());
-  const Real largest = w.cwiseAbs().maxCoeff();
+Real scale_for_squares_up_to(Real largest) {
   if (largest == 0 || (largest > Real(1e-6) && largest < Real(1e6))) return 1;
   int exponent = 0;
   std::frexp(largest, &exponent);
   constexpr int kMost = std::numeric_limits<Real>::max_exponent - 8;  // the scale and its reciprocal are normal numbers
   return std::ldexp(Real{1}, std::clamp(-exponent, -kMost, kMost));
+}
+
+template <typename Real>
+Real scale_for_squares(const Matrix<Real>& w) {
+  PRUNENET_CHECK(w.allFinite());
+  return scale_for_squares_up_to<Real>(w.cwiseAbs().maxCoeff());
 }
 
 template <typename Real>
@@ -112,6 +116,8 @@ Spectrum singular_values(const Matrix<Real>& w, SpectrumRoute route) {
   return RowSpectrum<Real>(w, route).all();
 }
 
+template float scale_for_squares_up_to<float>(float);
+template double scale_for_squares_up_to<double>(double);
 template float scale_for_squares<float>(const Matrix<float>&);
 template double scale_for_squares<double>(const Matrix<double>&);
 template class RowSpectrum<float>;

@@ -25,6 +25,9 @@ struct Spectrum {
 /// the range.
 template <typename Real>
 Real scale_for_squares(const Matrix<Real>& w);
+/// The same for a matrix whose largest absolute value this is (finite).
+template <typename Real>
+Real scale_for_squares_up_to(Real largest);
 
 /// All singular values of w [F, D] (F, D >= 1, finite). Scaled by a power of two first, so that no square overflows.
 /// The same bits for any number of threads.

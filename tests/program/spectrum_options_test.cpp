@@ -104,6 +104,22 @@ TEST_F(SlowSpectrumOptions, TrainingTellsWhichSpectraItHad) {
   EXPECT_LE(std::abs(difference), estimate["episodes"][0]["max_ks_error"].get<double>());
 }
 
+TEST_F(SlowSpectrumOptions, ADeviceEstimatesWhereTheProcessorDoes) {
+  const auto draws = [&](const std::string& spectrum, const std::string& device) {
+    const Json plan = prunenet_json({"plan", model(), "--method", "prunenet", "--ratio", "0.1", "--width-multiple", "32",
+                                     "--spectrum", spectrum, "--device", device});
+    for (const Json& phase : plan["phases"]) {
+      if (phase["name"] == "spectra of draws") return phase["work"];
+    }
+    return Json();
+  };
+  const Json exact = draws("exact", "cuda"), estimate = draws("estimate", "cuda");
+  EXPECT_FALSE(exact.is_null());
+  EXPECT_NE(estimate, exact);
+  EXPECT_EQ(estimate, draws("estimate", "cpu"));
+  EXPECT_EQ(draws("auto", "cuda"), draws("auto", "cpu"));
+}
+
 TEST_F(SlowSpectrumOptions, TheCacheIsLeftAloneWithNoCacheAndElseGivesTheSameNumbers) {
   const fs::path cache = root() / "cache";
   const Variable variable("PRUNENET_CACHE", cache);
@@ -131,11 +147,13 @@ TEST_F(SpectrumRefusal, OptionsThatContradictEachOtherAreWrongUsage) {
   };
   expect_refused(with({"often"}), {"--spectrum", "often"}, 2);
   expect_refused(with({"estimate", "--route", "direct"}), {"--spectrum", "--route direct"}, 2);
-  expect_refused(with({"estimate", "--device", "cuda"}), {"--spectrum", "--device cpu", "cuda"}, 2);
-  expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--spectrum", "estimate", "--device", "cuda:1"}),
-                 {"--spectrum", "--device cpu", "cuda:1"}, 2);
+  expect_refused(with({"estimate", "--device", "cuda", "--route", "direct"}), {"--spectrum", "--route direct"}, 2);
   expect_refused({"plan", model(), "--ratio", "0.25", "--method", "prunenet", "--spectrum", "estimate", "--route", "direct"},
                  {"--spectrum", "--route direct"}, 2);
+  const RunResult on_device = run_prunenet(with({"estimate", "--device", "cuda:77"}));
+  EXPECT_NE(on_device.status, 0) << "a seventy-eighth GPU?";
+  EXPECT_NE(on_device.status, 2) << on_device.err;
+  EXPECT_EQ(on_device.err.find("--spectrum"), std::string::npos) << on_device.err;
   expect_refused(prune({"--spectrum", "exact"}), {"--spectrum", "no policy is trained"}, 2);
   expect_refused(prune({"--no-cache"}), {"--no-cache", "no spectrum"}, 2);
   expect_refused({"spectrum", model(), "--estimate"}, {"--estimate", "second model"}, 2);

@@ -12,51 +12,16 @@
 #include "policy/reward.h"
 #include "policy/sampler.h"
 #include "policy/trainer.h"
-#include "runtime/torch_accelerator.h"
+#include "runtime/device_training.h"
 #include "support/support.h"
-#include "test_device.h"
 
 namespace prunenet {
 namespace {
 
-template <typename Real>
-class GivenLayers final : public LayerSource<Real> {
- public:
-  explicit GivenLayers(std::vector<Matrix<Real>> layers) : layers_(std::move(layers)) {}
-  int64_t num_layers() const override { return static_cast<int64_t>(layers_.size()); }
-  int64_t rows(int64_t layer) const override { return layers_[static_cast<size_t>(layer)].rows(); }
-  int64_t cols() const override { return layers_.front().cols(); }
-  Matrix<Real> load(int64_t layer) override {
-    ++loads;
-    return layers_[static_cast<size_t>(layer)];
-  }
-  int64_t loads = 0;
-
- private:
-  std::vector<Matrix<Real>> layers_;
-};
-
-TorchAccelerator& accelerator() {
-  static TorchAccelerator one(test::test_accelerator_options());
-  return one;
-}
-
-// Every part of a backend's state.
-std::map<std::string, std::vector<std::byte>> state_of(const PolicyBackend& backend) {
-  std::map<std::string, std::vector<std::byte>> state;
-  backend.save([&](const std::string& name, std::span<const std::byte> bytes) {
-    state[name].assign(bytes.begin(), bytes.end());
-  });
-  return state;
-}
-
-bool restore(PolicyBackend& backend, const std::map<std::string, std::vector<std::byte>>& state) {
-  return backend.restore([&](const std::string& name) -> std::optional<std::span<const std::byte>> {
-    const auto found = state.find(name);
-    if (found == state.end()) return std::nullopt;
-    return std::span<const std::byte>(found->second);
-  });
-}
+using test::accelerator;
+using test::GivenLayers;
+using test::restore;
+using test::state_of;
 
 template <typename Real>
 Vector<double> numbers(const std::vector<std::byte>& bytes) {
@@ -95,8 +60,7 @@ void follow_the_trajectory(const std::string& name, double tolerance) {
   const test::PolicyGolden<Real> golden(data / "policy_golden", name);
   GivenLayers<Real> layers({golden.matrix("W.0"), golden.matrix("W.1"), golden.matrix("W.2")});
   const PolicyNetwork<Real> initial{golden.matrix("P0"), golden.vector("b0"), golden.vector("r0")};
-  const auto backend =
-      accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
+  const auto backend = accelerator().policy_backend(layers, initial, {});
   for (int64_t e = 0; e < 3; ++e) {
     std::vector<double> rewards;
     for (int64_t l = 0; l < 3; ++l) {
@@ -159,7 +123,7 @@ TEST_P(DevicePolicy, LogitsDistancesAndUpdatesAreTheHosts) {
     const auto initial = PolicyNetwork<Real>::initial(shape.rows, shape.cols, 3);
     SpectrumBase<Real> spectra(std::filesystem::temp_directory_path(), shape.route);
     HostBackend<Real> host(layers, spectra, initial, {});
-    const auto device = accelerator().policy_backend(layers, initial, AdamWOptions{}, shape.route, kResidentBytes);
+    const auto device = accelerator().policy_backend(layers, initial, {.route = shape.route});
     for (uint32_t step = 0; step < 3; ++step) {
       for (int64_t l = 0; l < 2; ++l) {
         const Vector<double> logits = host.logits(l);
@@ -214,8 +178,7 @@ TEST(DevicePolicyTraining, DrawsAndRewardsAreTheHosts) {
   const auto initial = PolicyNetwork<double>::initial(72, 24, 42);
   SpectrumBase<double> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
   HostBackend<double> host(layers, spectra, initial, {});
-  const auto device =
-      accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
+  const auto device = accelerator().policy_backend(layers, initial, {});
   const auto train = [&](PolicyBackend& backend) {
     const test::TemporaryFolder folder;
     ScratchFile store(folder.path());
@@ -237,7 +200,7 @@ TEST(DevicePolicyTraining, EitherBackendGoesOnFromTheOthersState) {
   const std::vector<double> gradient(40, 0.25);
   HostBackend<float> host(layers, spectra, initial, {});
   for (int i = 0; i < 3; ++i) host.update(0, gradient);
-  const auto device = accelerator().policy_backend(layers, other, AdamWOptions{}, SpectrumRoute::kGram, kResidentBytes);
+  const auto device = accelerator().policy_backend(layers, other, {});
   ASSERT_TRUE(restore(*device, state_of(host)));
   EXPECT_EQ(state_of(*device), state_of(host));
   host.update(0, gradient);
@@ -273,7 +236,7 @@ TEST(DevicePolicyMemory, LayersThatFindNoRoomAreLoadedAgainAndGiveTheSame) {
   std::vector<double> results;
   for (const int64_t room : {int64_t{0}, one, 3 * one}) {
     GivenLayers<float> layers(w);
-    const auto backend = accelerator().policy_backend(layers, initial, AdamWOptions{}, SpectrumRoute::kGram, room);
+    const auto backend = accelerator().policy_backend(layers, initial, {.resident_bytes = room});
     double sum = 0;
     for (int pass = 0; pass < 4; ++pass) {
       for (int64_t l = 0; l < 3; ++l) sum += backend->distance(l, kept).ks + backend->logits(l).sum();
@@ -289,8 +252,8 @@ TEST(DevicePolicyInput, RefusesWeightsThatAreNotFinite) {
   Matrix<float> w = test::random_matrix<float>(20, 8, 1);
   w(3, 4) = std::numeric_limits<float>::quiet_NaN();
   GivenLayers<float> layers({w});
-  const auto backend = accelerator().policy_backend(layers, PolicyNetwork<float>::initial(20, 8, 1), AdamWOptions{},
-                                                    SpectrumRoute::kGram, 0);
+  const auto backend =
+      accelerator().policy_backend(layers, PolicyNetwork<float>::initial(20, 8, 1), {.resident_bytes = 0});
   test::expect_error(ErrorCode::kNonFinite, {"weights"}, [&] { backend->logits(0); });
 }
 

@@ -8,7 +8,7 @@
 
 #include "linalg/gram.h"
 #include "linalg/matrices.h"
-#include "spectrum/lanczos.h"
+#include "spectrum/heavy_tailed.h"
 #include "spectrum/selection_of_rows.h"
 #include "spectrum/spectrum.h"
 #include "support/support.h"
@@ -16,18 +16,8 @@
 namespace prunenet {
 namespace {
 
+using test::heavy_tailed;
 using test::random_matrix;
-
-// Rows of different sizes, columns that fall off as a power, some columns that stick out: what gates look like.
-Matrix<float> heavy_tailed(int64_t rows, int64_t cols, double power, uint32_t seed) {
-  Matrix<float> w = random_matrix<float>(rows, cols, seed);
-  const Matrix<double> sizes = random_matrix<double>(rows, 1, seed + 1);
-  for (int64_t j = 0; j < cols; ++j) {
-    w.col(j) *= static_cast<float>(std::pow(1 + static_cast<double>(j), -power) * (j % 97 == 5 ? 8 : 1));
-  }
-  for (int64_t i = 0; i < rows; ++i) w.row(i) *= static_cast<float>(std::exp(0.4 * sizes(i, 0)));
-  return w;
-}
 
 SpectrumDistance estimate(const Matrix<float>& w, const Spectrum& whole, const Matrix<float>& gram, const std::vector<int64_t>& kept) {
   const auto removed = test::all_but(kept, w.rows());
