@@ -13,6 +13,13 @@ Json known(const std::optional<double>& seconds) {
   return seconds ? Json(*seconds) : Json(nullptr);
 }
 
+// What so short a run takes is decided by what nobody can foresee: what else runs, and what is in memory already.
+std::string total_words(const std::optional<double>& seconds) {
+  constexpr double kBrief = 1;
+  if (seconds && *seconds < kBrief) return "below 2 s";
+  return seconds ? format_duration(*seconds) : "not measured";
+}
+
 std::string time_words(const std::optional<double>& seconds) {
   return seconds ? format_duration(*seconds) : "not measured";
 }
@@ -47,6 +54,7 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
           {"estimated_disk_bytes", static_cast<int64_t>(estimate.cost.disk_bytes)},
           {"available_memory_bytes", static_cast<int64_t>(fit.memory_there)},
           {"available_disk_bytes", static_cast<int64_t>(fit.disk_there)},
+          {"spectra_cached", estimate.is_cached},
           {"fits", fit.fits()},
           {"would_fit", fit.remedies},
           {"phases", std::move(phases)},
@@ -60,9 +68,10 @@ void print_cost(const CostEstimate& estimate, const Fit& fit) {
     fmt::print("  {:<26} {:>12} {:>12}\n", phase.name, time_words(measured_seconds_of(phase, estimate.speeds)),
                phase.on_device ? "-" : format_bytes(phase.peak_bytes));
   }
-  fmt::print("  {:<26} {:>12} {:>12}\n", "in all", time_words(estimate.total_s()),
+  fmt::print("  {:<26} {:>12} {:>12}\n", "in all", total_words(estimate.total_s()),
              on_device ? "-" : format_bytes(estimate.cost.peak_bytes()));
   fmt::print("  {:<26} {:>12}\n", "disk at once", format_bytes(estimate.cost.disk_bytes));
+  if (estimate.is_cached) fmt::print("the spectra of whole layers are in the cache, and count as read\n");
   if (on_device) fmt::print("what the device will take, in time and in memory, is not measured\n");
   if (!fit.fits()) {
     fmt::print("does not fit: {}\n", fit_words(fit));

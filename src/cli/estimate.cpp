@@ -18,9 +18,11 @@
 #include "cost/machine_speed.h"
 #include "cost/policy_cost.h"
 #include "cost/self_cost.h"
+#include "cost/surgeon_speed.h"
 #include "engine/streaming.h"
 #include "generate/own_text.h"
 #include "linalg/parallel.h"
+#include "policy/prunenet_scorer.h"
 
 namespace prunenet::cli {
 namespace {
@@ -28,6 +30,7 @@ namespace {
 constexpr double kProgramBytes = 4e6;                                 // buffers, and the headers of the checkpoint
 constexpr double kEngineBytes = 150e6;                                // those of libtorch, and its buffers
 constexpr const char* kSpectraOfTheChoice = "spectra of the choice";  // on the host, whatever the device
+constexpr const char* kLossPhase = "what the loss feels";
 constexpr double kFreshTokens = 256;
 constexpr double kLayerSequences = 16;
 
@@ -194,7 +197,11 @@ RunCost count_run(const CostRequest& request, double mean_length) {
     task.f64 = uses_f64(*request.training, request.open->model);
     task.estimates = spectrum_method(*request.training, request.open->model) == SpectrumMethod::kEstimate;
     task.spectra_after = !request.trains_only;
+    task.caches = !request.training->no_cache;
+    task.is_cached = request.is_cached;
     cost = cost_of_policy(shape, task);
+  } else if (request.selection->mask.empty() && request.selection->method == "gaussian") {
+    cost.phases.push_back(cost_of_energy_scoring(shape));
   } else {
     cost.phases.push_back(cost_of_scoring(shape, matrices_scored(*request.selection, request.open->model)));
   }
@@ -206,13 +213,15 @@ RunCost count_run(const CostRequest& request, double mean_length) {
     task.kept = request.widths;
     task.episodes = 0;
     task.f64 = uses_f64(*request.training, request.open->model);
+    task.caches = !request.training->no_cache;
+    task.is_cached = request.is_cached;
     RunCost spectra = cost_of_policy(shape, task);
     cost.phases.push_back(std::move(spectra.phases.back()));
     cost.disk_bytes += spectra.disk_bytes;
   }
   if (request.output_bytes > 0) {
     const double passes = request.to_gguf ? 2 : 1;
-    cost.phases.push_back(cost_of_writing(shape, request.output_bytes, passes));
+    cost.phases.push_back(cost_of_writing(shape, request.output_bytes, passes, unwritten_bytes_at_most()));
     cost.disk_bytes += passes * request.output_bytes;
   }
   Phase starting = cost_of_starting();
@@ -239,6 +248,33 @@ Work work_of_host(const RunCost& cost) {
   return work;
 }
 
+// Whether a run would find the spectra of whole layers in the cache: those of the first and of the last are looked for.
+template <typename Real>
+bool has_cached_spectra(const OpenModel& open, const TrainingOptions& training) {
+  const SpectrumCache cache = spectrum_cache(training.no_cache);
+  CheckpointLayers<Real> layers(open.checkpoint, open.model);
+  for (const int64_t layer : {int64_t{0}, layers.num_layers() - 1}) {
+    const double bytes =
+        static_cast<double>(layers.rows(layer)) * static_cast<double>(layers.cols()) * double{sizeof(Real)};
+    const double room = static_cast<double>(usable_memory_bytes());
+    if (room > 0 && 2 * bytes > room) return false;  // the run says itself that it has no room
+    const Matrix<Real> w = layers.load(layer);
+    const std::string key = cache.key(w, training.route);
+    if (!cache.find(key, std::min(w.rows(), w.cols()))) return false;
+  }
+  return true;
+}
+
+bool has_cached_spectra(const CostRequest& request) {
+  const OpenModel& open = *request.open;
+  const TrainingOptions& training = *request.training;
+  if (training.no_cache || open.model.hidden < SpectrumCache::kFromColumns) return false;
+  if (!is_policy(request) && !request.reports) return false;
+  if (is_on_device(request) && request.trains_only) return false;
+  return uses_f64(training, open.model) ? has_cached_spectra<double>(open, training)
+                                        : has_cached_spectra<float>(open, training);
+}
+
 // Lengths of texts change times alone.
 void recount_times(const CostRequest& request, double mean_length, RunCost& cost) {
   const RunCost shorter = count_run(request, mean_length);
@@ -248,8 +284,10 @@ void recount_times(const CostRequest& request, double mean_length, RunCost& cost
 
 }  // namespace
 
-CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
+CostEstimate estimate_cost(const CostRequest& asked, Progress& progress) {
+  CostRequest request = asked;
   CostEstimate estimate;
+  request.is_cached = estimate.is_cached = has_cached_spectra(asked);
   estimate.cost = count_run(request);
   const Work work = work_of_host(estimate.cost);
   const OpenModel& open = *request.open;
@@ -263,6 +301,8 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
   }
   machine.output_folder = request.output;
   measure_machine(work, machine, estimate.speeds);
+  const ModelShape shape = shape_of(open.checkpoint, open.model);
+  measure_surgeon(work, std::max(shape.widest(), shape.widest_attention()), estimate.speeds);
   if (request.self != nullptr && runs_engine(*request.self) && !is_on_device(request)) {
     const SelfTask task = task_of(request, 0);
     if (!probe_fits(open, task)) {
@@ -282,6 +322,8 @@ CostEstimate estimate_cost(const CostRequest& request, Progress& progress) {
     recount_times(request, engine.mean_length, estimate.cost);
     for (Phase& phase : estimate.cost.phases) {
       if (phase.name == "loading the model") phase.work[WorkKind::kFixed] += engine.libraries_s;
+      if (phase.name == kLossPhase)
+        phase.work[WorkKind::kFixed] += engine.backward_layer_s * static_cast<double>(open.model.layers.size());
     }
   }
   progress.advance(1);

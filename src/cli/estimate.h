@@ -27,6 +27,7 @@ struct CostRequest {
   bool to_gguf = false;  // through a folder, from one
   bool reports = false;  // spectra of all layers, and each layer's own KL
   bool trains_only = false;
+  bool is_cached = false;  // the spectra of whole layers are known from an earlier run
 };
 
 /// What is planned to stay. `widths` are of every layer of the source: those that will go are taken to have the width
@@ -44,7 +45,8 @@ CostRequest cost_of_cut(const OpenModel& open, const PlannedCut& cut, const Sele
 
 struct CostEstimate {
   RunCost cost;
-  Speeds speeds;  // 0 of what was not measured
+  Speeds speeds;           // 0 of what was not measured
+  bool is_cached = false;  // spectra of whole layers are, and are not computed
   std::optional<double> total_s() const { return cost.measured_seconds(speeds); }
 };
 
@@ -53,7 +55,9 @@ RunCost count_run(const CostRequest& request, double mean_length = 0);
 
 /// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds. Warns where the
 /// engine cannot be measured, for want of memory: the times of its phases stay unknown. Work that a device will do is
-/// counted and not measured. Memory and disk are those of check_fit: for texts as long as they may be.
+/// counted and not measured. Whether the cache holds the spectra of whole layers is seen by the first and the last of
+/// them: reading and hashing all would take as long as a short run. Memory and disk are those of check_fit: for texts
+/// as long as they may be.
 CostEstimate estimate_cost(const CostRequest& request, Progress& progress);
 
 /// How a run stands to what there is. Of a run on a device the disk alone is looked at: memory_there is 0.

@@ -20,6 +20,8 @@ struct EngineProbe {
 struct EngineSpeed {
   double mean_length = 0;  // of the ids of an own text where the model ends texts early; `length` where that is unknown
   double libraries_s = 0;  // opening the engine's libraries
+  // Of a pass with gradients, for each layer, whatever the text: the moments as matrices, and what waits for them.
+  double backward_layer_s = 0;
 };
 
 /// Measures the kinds of the engine of which `work` has some. Takes some seconds: the layers that are run are few

@@ -12,4 +12,8 @@ struct MachineRoom {
 };
 MachineRoom machine_room(const std::filesystem::path& folder);
 
+/// Bytes that are written to files before whoever writes has to wait for a disk: the system begins to write when this
+/// share of the memory that could be had is dirty (vm.dirty_background_ratio, or 10 % where that is not to be read).
+double unwritten_bytes_at_most();
+
 }  // namespace prunenet

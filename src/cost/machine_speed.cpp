@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/scratch_file.h"
 #include "base/system.h"
 #include "linalg/eigenvalues.h"
@@ -96,6 +98,24 @@ double rotations_per_s() {
   return static_cast<double>(kOrder * kOrder) / elapsed_s;
 }
 
+// As Gaussian inputs are drawn, in f64, and activations computed, in f32: three of each.
+double functions_per_s() {
+  constexpr int64_t kNumbers = 1 << 15;
+  constexpr double kEach = 6;
+  std::vector<float> values(static_cast<size_t>(kNumbers));
+  const double elapsed_s = shortest_s(2, [&] {
+#pragma omp parallel for schedule(static) num_threads(num_threads())
+    for (int64_t i = 0; i < kNumbers; ++i) {
+      const double open = (static_cast<double>(i) + 0.5) / kNumbers;
+      const double angle = 6 * open, radius = std::log(open);
+      float value = static_cast<float>(radius * std::cos(angle) + std::sin(angle));
+      for (int j = 0; j < 3; ++j) value = value / (1 + std::exp(-value));
+      values[static_cast<size_t>(i)] = value;
+    }
+  });
+  return kEach * kNumbers / elapsed_s;
+}
+
 double memory_bytes_per_s() {
   std::vector<char> from(64u << 20, 1), to(64u << 20);
   const double elapsed_s = shortest_s(2, [&] { std::copy(from.begin(), from.end(), to.begin()); });
@@ -140,9 +160,23 @@ double read_bytes_per_s(std::span<const std::byte> stored) {
   return bytes / std::max(watch.elapsed_s(), 1e-9);
 }
 
-// Into a nameless file of the same file system, by as many threads as the writer of a result has, until it is on the
-// disk: what memory takes up at first, the disk has to take in the end.
-double write_bytes_per_s(const std::filesystem::path& wanted) {
+double hash_bytes_per_s() {
+  const std::vector<std::byte> bytes(8 << 20);
+  const double elapsed_s = shortest_s(3, [&] {
+    Sha256 hash;
+    hash.update(bytes);
+    hash.hex_digest();
+  });
+  return static_cast<double>(bytes.size()) / elapsed_s;
+}
+
+struct WriteSpeed {
+  double buffered = kAssumedDisk;  // into memory
+  double disk = kAssumedDisk;      // until it is on the disk
+};
+
+// Into a nameless file of the same file system, by as many threads as the writer of a result has.
+WriteSpeed write_bytes_per_s(const std::filesystem::path& wanted) {
   constexpr int64_t kBlocks = 64, kBytes = 1 << 20;
   constexpr double kShareOfRoom = 0.1;
   constexpr int kMostThreads = 4;
@@ -150,7 +184,7 @@ double write_bytes_per_s(const std::filesystem::path& wanted) {
   const Descriptor out(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(folder, error);
-  if (out.value() < 0 || error) return kAssumedDisk;
+  if (out.value() < 0 || error) return {};
   const auto blocks =
       std::min(kBlocks, static_cast<int64_t>(kShareOfRoom * static_cast<double>(space.available) / kBytes));
   const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, unsigned{kMostThreads}));
@@ -163,8 +197,10 @@ double write_bytes_per_s(const std::filesystem::path& wanted) {
     const ssize_t count = ::pwrite(out.value(), block.data(), block.size(), i * kBytes);
     if (count > 0) bytes += static_cast<double>(count);
   }
+  const double buffered_s = watch.elapsed_s();
   const bool is_there = ::fdatasync(out.value()) == 0;
-  return bytes > 0 && is_there ? bytes / watch.elapsed_s() : kAssumedDisk;
+  if (bytes == 0 || !is_there) return {};
+  return {bytes / std::max(buffered_s, 1e-9), bytes / std::max(watch.elapsed_s(), 1e-9)};
 }
 
 }  // namespace
@@ -179,9 +215,16 @@ void measure_machine(const Work& work, const MachineProbe& probe, Speeds& speeds
   measure(WorkKind::kSymvF32, [&] { return symv_bytes_per_s<float>(order); });
   measure(WorkKind::kSymvF64, [&] { return symv_bytes_per_s<double>(order); });
   measure(WorkKind::kRotations, rotations_per_s);
+  measure(WorkKind::kFunction, functions_per_s);
   measure(WorkKind::kMemory, memory_bytes_per_s);
   measure(WorkKind::kRead, [&] { return read_bytes_per_s(probe.stored); });
-  measure(WorkKind::kWrite, [&] { return write_bytes_per_s(probe.output_folder); });
+  measure(WorkKind::kHash, hash_bytes_per_s);
+  if ((work[WorkKind::kWrite] > 0 && speeds[WorkKind::kWrite] == 0) ||
+      (work[WorkKind::kBuffer] > 0 && speeds[WorkKind::kBuffer] == 0)) {
+    const WriteSpeed speed = write_bytes_per_s(probe.output_folder);
+    speeds[WorkKind::kWrite] = speed.disk;
+    speeds[WorkKind::kBuffer] = speed.buffered;
+  }
 }
 
 }  // namespace prunenet

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "cost/self_cost.h"
 #include "spectrum/estimate.h"
+#include "spectrum/spectrum_cache.h"
 
 namespace prunenet {
 namespace {
@@ -47,7 +49,8 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
     units = std::max(units, f);
     order = std::max(order, std::min(f, d));
     whole[product] += f * d * std::min(f, d);
-    count_eigenvalues(whole, std::min(f, d), task.f64);
+    if (task.caches && shape.hidden >= SpectrumCache::kFromColumns) whole[WorkKind::kHash] += f * d * number;
+    if (!task.is_cached) count_eigenvalues(whole, std::min(f, d), task.f64);
     Work exact;
     exact[product] += gram_flops(f, d, k);
     exact[WorkKind::kMemory] += 3 * number * std::min(f, d) * std::min(f, d);
@@ -95,15 +98,29 @@ Phase cost_of_scoring(const ModelShape& shape, double matrices) {
     phase.work[WorkKind::kRead] += matrices * number * static_cast<double>(layer.width) * d;
     phase.work[WorkKind::kMemory] += matrices * static_cast<double>(layer.width) * d * (4 * 3);
   }
-  phase.peak_bytes = matrices > 0 ? 4 * d * static_cast<double>(shape.widest()) : 0;
+  phase.peak_bytes = matrices > 0 ? 4 * 8 * (d + static_cast<double>(shape.widest())) : 0;
   return phase;
 }
 
-Phase cost_of_writing(const ModelShape& shape, double bytes, double passes) {
+Phase cost_of_energy_scoring(const ModelShape& shape) {
+  constexpr double kTokens = 4096, kTogether = 1024;  // energy_scorer.h; MomentAccumulator::kPanelTokens
+  Phase phase = cost_of_scoring(shape, 1);
+  const double d = static_cast<double>(shape.hidden);
+  for (const LayerShape& layer : shape.layers) {
+    phase.work += gaussian_moments_work(layer, d, kTokens);
+    const double f = static_cast<double>(layer.width);
+    phase.peak_bytes =
+        std::max(phase.peak_bytes, 4 * (f * f + layer.up_params(shape.hidden) + kTogether * (d + 2 * f)));
+  }
+  return phase;
+}
+
+Phase cost_of_writing(const ModelShape& shape, double bytes, double passes, double unwritten) {
   Phase phase;
   phase.name = "writing";
   phase.work[WorkKind::kRead] = shape.stored_bytes + (passes - 1) * bytes;
-  phase.work[WorkKind::kWrite] = passes * bytes;
+  phase.work[WorkKind::kBuffer] = std::min(passes * bytes, unwritten);
+  phase.work[WorkKind::kWrite] = passes * bytes - phase.work[WorkKind::kBuffer];
   phase.peak_bytes = std::min(12e6, 0.1 * bytes);
   return phase;
 }
@@ -111,7 +128,7 @@ Phase cost_of_writing(const ModelShape& shape, double bytes, double passes) {
 Phase cost_of_starting() {
   Phase phase;
   phase.name = "starting";
-  phase.work[WorkKind::kFixed] = 0.05;
+  phase.work[WorkKind::kFixed] = 0.02;
   phase.peak_bytes = 0;
   return phase;
 }

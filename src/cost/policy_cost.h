@@ -16,14 +16,19 @@ struct PolicyTask {
   bool f64 = false;
   bool estimates = false;     // distances of draws from Lanczos quadrature (spectrum/estimate.h) where that is defined
   bool spectra_after = true;  // those of the chosen rows, for the artefact
+  bool caches = true;         // whole layers are looked for in the cache of spectra, by the hash of their numbers
+  bool is_cached = false;     // and are there
 };
 RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task);
 
-/// `matrices`: of each layer, that are looked at (0: random choice).
+/// `matrices`: of each layer, of which the norms of neurons are taken, a row at a time (0: random choice).
 Phase cost_of_scoring(const ModelShape& shape, double matrices);
+/// By the energy of neurons for Gaussian inputs: as many tokens as --method gaussian takes.
+Phase cost_of_energy_scoring(const ModelShape& shape);
 
-/// Reading the source and writing `bytes`; `passes` is 2 where a folder stands between source and a GGUF file.
-Phase cost_of_writing(const ModelShape& shape, double bytes, double passes);
+/// Reading the source and writing `bytes`; `passes` is 2 where a folder stands between source and a GGUF file. Memory
+/// takes up `unwritten` bytes, and no writer waits for the disk until they are more.
+Phase cost_of_writing(const ModelShape& shape, double bytes, double passes, double unwritten);
 
 /// Seconds that a process takes before anything, and bytes that it holds whatever it does.
 Phase cost_of_starting();

@@ -35,6 +35,16 @@ double refit_flops(double inputs, double outputs, double kept, bool target) {
          (target ? 2 * outputs * kept * kept : outputs * inputs * inputs + 2 * outputs * kept * (inputs - kept));
 }
 
+Work gaussian_moments_work(const LayerShape& layer, double hidden, double tokens) {
+  const double f = static_cast<double>(layer.width), up = (layer.gated ? 2 : 1) * hidden * f;
+  Work work;
+  work[WorkKind::kProductF32] = moment_flops(f, 0, tokens, false) + tokens * 2 * up;
+  work[WorkKind::kFunction] =
+      tokens * (2 * hidden + f);  // for each number drawn, half of log, cosine and sine and its stream
+  work[WorkKind::kMemory] = tokens * 4 * 3 * f + 4 * 4 * f * f + 4 * up;
+  return work;
+}
+
 NeuronRefitFlops neuron_refit_flops(const NeuronRefitCount& count) {
   const double k = count.kept, d = count.outputs, up = count.gated ? 2 : 1;
   const double inner = 2 * up * d * k, errors = inner + 2 * d * k, metric = 2 * d * d;
@@ -155,7 +165,6 @@ class SelfCounter {
     const double felt = std::min(tokens_, task_.loss_tokens);
     const double layers = static_cast<double>(layers_);
     work[WorkKind::kBackward] = felt * backward_flops_per_token(shape_, task_.length);
-    work[WorkKind::kMemory] = layers * 2 * d_ * d_ * 4 * 6;
     stream_layers(work, 2);
     cost_.disk_bytes += layers * 2 * d_ * d_ * 4;
     // Rows of all sequences: those before every layer, and gradients. Each thread has one sequence with all that its
@@ -207,6 +216,20 @@ class SelfCounter {
     return width <= static_cast<double>(kF64UpToWidth) ? WorkKind::kProductF64 : WorkKind::kProductF32;
   }
 
+  WorkKind squares_kind(double width) const {
+    return width <= static_cast<double>(kF64UpToWidth) ? WorkKind::kSquaresF64 : WorkKind::kSquaresF32;
+  }
+
+  void count_elimination(Work& work, double inputs, double removed) const {
+    work[surgeon_kind(inputs)] += elimination_flops(inputs, d_, removed, task_.loss_tokens > 0);
+    work[squares_kind(inputs)] += inputs * inputs;
+  }
+
+  void count_refit(Work& work, double inputs, double kept, bool target) const {
+    work[surgeon_kind(inputs)] += refit_flops(inputs, d_, kept, target);
+    work[squares_kind(inputs)] += kept * kept;
+  }
+
   // Moments of an FFN, wherever they come from; 0 flops where they are read.
   void count_ffn_moments(Work& work, const LayerShape& layer, bool targets) const {
     const double f = static_cast<double>(layer.width);
@@ -214,10 +237,12 @@ class SelfCounter {
       work[WorkKind::kRead] += 2 * f * f;
       return;
     }
+    if (task_.source == SelfTask::Source::kGaussian) {
+      work += gaussian_moments_work(layer, shape_.hidden, tokens_);
+      return;
+    }
     work[WorkKind::kProductF32] += moment_flops(f, d_, tokens_, targets);
     work[WorkKind::kMemory] += tokens_ * 4 * 3 * f + 4 * 4 * f * f;
-    if (task_.source == SelfTask::Source::kGaussian)
-      work[WorkKind::kProductF32] += tokens_ * 2 * layer.up_params(shape_.hidden);
   }
 
   void measure_curves() {
@@ -226,9 +251,9 @@ class SelfCounter {
       const LayerShape& layer = shape_.layers[l];
       const double f = static_cast<double>(layer.width), k = kCurveShare * f;
       count_ffn_moments(work, layer, false);
-      work[surgeon_kind(f)] += elimination_flops(f, d_, f, task_.loss_tokens > 0);
+      count_elimination(work, f, f);
       for (int64_t point = 0; point < task_.curve_points; ++point) {
-        work[surgeon_kind(f)] += refit_flops(f, d_, k, false);
+        count_refit(work, f, k, false);
         const double behind = static_cast<double>(layers_ - l) / static_cast<double>(layers_);
         work[WorkKind::kForward] += task_.probe_tokens * forward(task_.length) * behind;
         count_kl(work, task_.probe_tokens);
@@ -359,8 +384,8 @@ class SelfCounter {
       measuring[WorkKind::kProductF32] += moment_flops(a, d_, tokens_, task_.follows);
       measuring[WorkKind::kMemory] += tokens_ * 4 * 3 * (a + d_);
       if (task_.follows) measuring[WorkKind::kForward] += tokens_ * (o + (diverged ? attention - o : 0));
-      if (cuts_heads) choosing[surgeon_kind(a)] += elimination_flops(a, d_, a - kept_a, task_.loss_tokens > 0);
-      if (task_.refits) refitting[surgeon_kind(a)] += refit_flops(a, d_, kept_a, task_.follows);
+      if (cuts_heads) count_elimination(choosing, a, a - kept_a);
+      if (task_.refits) count_refit(refitting, a, kept_a, task_.follows);
       if (task_.follows) applying[WorkKind::kForward] += tokens_ * (o * kept_a / a + (again - 1) * (attention - o));
       diverged = true;
     } else if (text && diverged && task_.follows) {
@@ -369,10 +394,8 @@ class SelfCounter {
     if (k >= f && !(task_.refits && diverged && task_.follows)) return;
     count_ffn_moments(measuring, layer, task_.follows);
     if (task_.follows) measuring[WorkKind::kForward] += tokens_ * (up + down);
-    if (k < f) choosing[surgeon_kind(f)] += elimination_flops(f, d_, f - k, task_.loss_tokens > 0);
-    if (k < f) choosing[WorkKind::kMemory] += (f - k) * 8 * f * 4;
-    refitting[surgeon_kind(f)] += refit_flops(f, d_, k, task_.follows);
-    refitting[WorkKind::kMemory] += 20 * d_ * f;
+    if (k < f) count_elimination(choosing, f, f - k);
+    count_refit(refitting, f, k, task_.follows);
     if (task_.neuron_steps > 0 && task_.runs) count_neurons(layer, k, neurons, up, down, again);
     if (task_.follows)
       applying[WorkKind::kForward] +=

@@ -47,6 +47,8 @@ struct SelfTask {
 RunCost cost_of_self(const ModelShape& shape, const SelfTask& task);
 
 // Flops of single steps of a layer, shared with what counts them while they run. F inputs, D outputs, N tokens.
+/// Moments of an FFN under Gaussian inputs, which are drawn and put through its norm, gate and up.
+Work gaussian_moments_work(const LayerShape& layer, double hidden, double tokens);
 /// Second moments and, where `targets`, cross moments.
 double moment_flops(double inputs, double outputs, double tokens, bool targets);
 /// Inverse, A = W^T G W, and the downdates of `removed` columns (eliminate.h).

@@ -24,11 +24,16 @@ enum class WorkKind : size_t {
   kLoad,        // bytes of weights, in the engine's type, made ready to compute with
   kSymvF32,     // bytes of a symmetric matrix, read once for each column that is made tridiagonal
   kSymvF64,
-  kRotations,  // squares of the order: the eigenvalues of a tridiagonal matrix
-  kMemory,     // bytes read or written in memory
-  kRead,       // bytes from disk
-  kWrite,      // bytes to the disk of the output
-  kFixed,      // seconds, whatever the machine is doing
+  kRotations,   // squares of the order: the eigenvalues of a tridiagonal matrix
+  kSquaresF32,  // squares of the width of maps whose inputs are chosen or refitted: what of it is no product
+  kSquaresF64,
+  kFunction,  // logarithms, exponentials, sines: of single numbers, by the host
+  kMemory,    // bytes read or written in memory
+  kRead,      // bytes from disk
+  kWrite,     // bytes to the disk of the output
+  kBuffer,    // bytes written that memory takes up, and the disk when the run is over
+  kHash,      // bytes hashed
+  kFixed,     // seconds, whatever the machine is doing
 };
 inline constexpr size_t kWorkKinds = static_cast<size_t>(WorkKind::kFixed) + 1;
 

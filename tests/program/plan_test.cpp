@@ -181,6 +181,34 @@ TEST_F(Plan, TellsTheMemoryOfTheRun) {
   EXPECT_LT(planned, 1.5 * peak);
 }
 
+TEST_F(Plan, SpectraThatAnEarlierRunLeftAreNotComputedAnew) {
+  tiny_model(1, {.hidden = 256, .width = 384, .layers = 2, .vocab = 16}).write(model());
+  const auto run = [&](const Words& arguments) {
+    const Words environment{"env", "PRUNENET_CACHE=" + (root() / "cache").string()};
+    const RunResult result = run_program(with(environment, prunenet_command(with(arguments, {"-q", "--json"}))));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return Json::parse(result.out);
+  };
+  const Words options{model(), "--ratio", "0.25", "--method", "prunenet", "--episodes", "1"};
+  const auto eigenvalues = [](const Json& plan) {
+    double squares = 0;
+    for (const Json& phase : plan["phases"]) {
+      if (phase["name"] == "spectra of whole layers") squares += phase["work"].value("rotations", 0.0);
+    }
+    return squares;
+  };
+  const Json first = run(with({"plan"}, options));
+  EXPECT_EQ(first["spectra_cached"], false);
+  EXPECT_EQ(eigenvalues(first), 2 * 256 * 256);
+  run(with({"prune", "-o", root() / "out"}, options));
+  const Json second = run(with({"plan"}, options));
+  EXPECT_EQ(second["spectra_cached"], true);
+  EXPECT_EQ(eigenvalues(second), 0);
+  EXPECT_EQ(run(with({"plan", "--no-cache"}, options))["spectra_cached"], false);
+  EXPECT_EQ(run(with({"plan", "--seed", "7"}, options))["spectra_cached"], true) << "draws are others, layers are not";
+  EXPECT_EQ(run(with({"plan", "--precision", "f32"}, options))["spectra_cached"], false) << "spectra in f64 are there";
+}
+
 TEST_F(Plan, WhatADeviceWillTakeIsNotMeasured) {
   const Json plan = prunenet_json({"plan", kDemo, "-q", "--ratio", "0.3", "--device", "cuda"});
   EXPECT_EQ(plan["measured"], false);

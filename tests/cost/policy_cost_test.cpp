@@ -1,0 +1,85 @@
+// The counts of the published policy, of hashing and of writing, held to counting by hand.
+#include "cost/policy_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "cost/machine_room.h"
+#include "cost/machine_speed.h"
+
+namespace prunenet::test {
+namespace {
+
+ModelShape shape_of_width(int64_t hidden, int64_t width, size_t layers) {
+  ModelShape shape;
+  shape.hidden = hidden;
+  shape.vocab = 100;
+  LayerShape layer;
+  layer.width = width;
+  layer.attention_width = layer.kv_width = hidden;
+  layer.gated = true;
+  shape.layers.assign(layers, layer);
+  shape.params = shape.layer_params() + 2 * shape.head_params();
+  shape.stored_bytes = 2 * shape.params;
+  return shape;
+}
+
+Work work_of(const RunCost& cost, const std::string& name) {
+  for (const Phase& phase : cost.phases) {
+    if (phase.name == name) return phase.work;
+  }
+  ADD_FAILURE() << name;
+  return {};
+}
+
+TEST(PolicyCost, CachedSpectraLeaveTheGramMatrixAndTheHash) {
+  const ModelShape shape = shape_of_width(512, 1024, 3);
+  PolicyTask task;
+  task.kept.assign(3, 700);
+  task.episodes = 2;
+  const Work anew = work_of(cost_of_policy(shape, task), "spectra of whole layers");
+  task.is_cached = true;
+  const Work cached = work_of(cost_of_policy(shape, task), "spectra of whole layers");
+  EXPECT_GT(anew[WorkKind::kSymvF32], 0);
+  EXPECT_EQ(cached[WorkKind::kSymvF32], 0);
+  EXPECT_EQ(cached[WorkKind::kRotations], 0);
+  EXPECT_DOUBLE_EQ(cached[WorkKind::kProductF32], 3.0 * 1024 * 512 * 512) << "half of a product: it is symmetric";
+  EXPECT_DOUBLE_EQ(anew[WorkKind::kHash], 3.0 * 1024 * 512 * 4);
+  EXPECT_DOUBLE_EQ(cached[WorkKind::kHash], anew[WorkKind::kHash]) << "found by it";
+  task.caches = task.is_cached = false;
+  EXPECT_EQ(work_of(cost_of_policy(shape, task), "spectra of whole layers")[WorkKind::kHash], 0);
+}
+
+TEST(PolicyCost, NarrowMatricesAreNotHashed) {
+  PolicyTask task;
+  task.kept.assign(1, 32);
+  EXPECT_EQ(work_of(cost_of_policy(shape_of_width(64, 128, 1), task), "spectra of whole layers")[WorkKind::kHash], 0);
+}
+
+TEST(WritingCost, MemoryTakesUpWhatItMayAndTheDiskTheRest) {
+  const ModelShape shape = shape_of_width(64, 128, 1);
+  const Phase small = cost_of_writing(shape, 1000, 2, 5000);
+  EXPECT_EQ(small.work[WorkKind::kBuffer], 2000) << "a folder, and a GGUF file of it";
+  EXPECT_EQ(small.work[WorkKind::kWrite], 0);
+  EXPECT_EQ(small.work[WorkKind::kRead], shape.stored_bytes + 1000);
+  const Phase large = cost_of_writing(shape, 9000, 1, 5000);
+  EXPECT_EQ(large.work[WorkKind::kBuffer], 5000);
+  EXPECT_EQ(large.work[WorkKind::kWrite], 4000);
+}
+
+TEST(MachineRoom, SomeWritesWaitInMemory) {
+  const double bytes = unwritten_bytes_at_most();
+  EXPECT_GT(bytes, 0);
+  EXPECT_LE(bytes, machine_room("/").memory_bytes);
+}
+
+TEST(MachineSpeed, HashingIsMeasured) {
+  Work work;
+  work[WorkKind::kHash] = 1;
+  Speeds speeds;
+  measure_machine(work, {}, speeds);
+  EXPECT_GT(speeds[WorkKind::kHash], 1e7);
+  EXPECT_EQ(speeds[WorkKind::kWrite], 0);
+}
+
+}  // namespace
+}  // namespace prunenet::test
