@@ -13,8 +13,8 @@ bool can_estimate(SpectrumMethod method, SpectrumRoute route, int64_t rows, int6
 SpectrumDistance LayerEstimate::distance(std::span<const double> whole, std::span<const int64_t> kept,
                                          LayerProber& prober) {
   if (!probes_) {
-    probes_ = prober.without({});
     row_weights_ = prober.row_weights();
+    probes_ = prober.without({});
   }
   const std::vector<int64_t> removed = removed_rows(kept, static_cast<int64_t>(row_weights_.size()));
   double all_weight = 0, removed_weight = 0;
