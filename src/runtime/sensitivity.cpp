@@ -88,7 +88,8 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
     before.push_back(spill.keep(stream));
     at::Tensor after = at::empty_like(stream);
     {
-      const auto block = transformer.block(static_cast<size_t>(layer));
+      const auto index = static_cast<size_t>(layer);
+      const auto block = transformer.block(index, {index + 1});
       for (const Sequence& sequence : sequences) {
         write(sequence, after,
               transformer.run_block(sequence.of(stream), *block, static_cast<size_t>(layer), sequence.chunk,
@@ -118,7 +119,8 @@ void compute_sensitivities(TorchEngine& engine, std::span<const std::vector<Toke
   gradients.ffn = at::empty_like(gradients.stream);
   for (int64_t layer = layers - 1; layer >= 0; --layer) {
     {
-      const auto block = transformer.block(static_cast<size_t>(layer));
+      const auto index = static_cast<size_t>(layer);
+      const auto block = layer == 0 ? transformer.block(index, {}) : transformer.block(index, {index - 1});
       const at::Tensor entering = spill.of(before.back());
       for_sequences(sequences, [&](const Sequence& sequence) {
         const at::Tensor x = sequence.of(entering).detach().requires_grad_(true);

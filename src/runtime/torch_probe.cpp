@@ -38,7 +38,7 @@ TorchProbe::TorchProbe(TorchEngine& engine, std::span<const std::vector<TokenId>
   const size_t layers = transformer_.description().blocks.size();
   for (size_t layer = 0; layer < layers; ++layer) {
     {
-      const auto block = transformer_.block(layer);
+      const auto block = transformer_.block(layer, {layer + 1});
       for (Part& part : parts_)
         part.states.push_back(
             spill_.keep(transformer_.run_block(state(part, layer), *block, layer, part.chunk, part.positions)));
@@ -97,7 +97,8 @@ std::vector<float> TorchProbe::compute(std::span<const ProbeChange> changes) {
   for (const Part& part : parts_) states.push_back(state(part, static_cast<size_t>(first)));
   for (int64_t layer = first; layer < layers; ++layer) {
     {
-      const auto block = transformer_.block(static_cast<size_t>(layer));
+      const auto index = static_cast<size_t>(layer);
+      const auto block = transformer_.block(index, {index + 1});
       for (size_t i = 0; i < parts_.size(); ++i)
         states[i] = changed_layer(states[i], parts_[i], *block, layer, changes);
     }

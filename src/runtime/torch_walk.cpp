@@ -47,8 +47,8 @@ void TorchWalk::require_finite(const at::Tensor& outputs) const {
 void TorchWalk::enter(int64_t layer) {
   layer_ = layer;
   site_ = Site::kAttention;
-  block_ = transformer_.block(static_cast<size_t>(layer));
   const auto index = static_cast<size_t>(layer);
+  block_ = transformer_.block(index, {index + 1});
   const int64_t widest = std::max(block_->output.weight.size(1), block_->down.weight.size(1));
   keeps_inputs_ = num_tokens_ * widest * 4 <= kKeptInputBytes;
   const bool post_norm = transformer_.description().block == BlockKind::kPostNorm;

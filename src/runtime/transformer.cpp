@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -64,15 +65,54 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
 Transformer::Transformer(const TransformerDescription& description, WeightSource& source, at::Device device,
                          Options options)
     : description_(description), source_(source), device_(device), options_(options) {
-  if (options_.stream) return;
+  for (size_t i = 0; i <= description_.blocks.size(); ++i) unread_.push_back(matrices(i));
+  if (!options_.stream) load();
+}
+
+Transformer::~Transformer() = default;
+
+// While a layer is converted, the next one is read.
+void Transformer::load() {
+  std::vector<std::vector<std::string>> converted(unread_.size());
+  for (size_t i = 0; i < unread_.size(); ++i) {
+    const auto first = std::stable_partition(unread_[i].begin(), unread_[i].end(), [&](const std::string& name) {
+      return source_.in_place(name, options_.type);
+    });
+    converted[i].assign(first, unread_[i].end());
+    unread_[i].erase(first, unread_[i].end());
+  }
   for (size_t i = 0; i < description_.blocks.size(); ++i) {
     if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
+    std::vector<std::string> names = converted[i];
+    names.insert(names.end(), converted[i + 1].begin(), converted[i + 1].end());
+    if (!names.empty()) source_.expect(names);
     blocks_.push_back(std::make_shared<const LayerWeights>(fetch_block(i)));
   }
   head_.push_back(fetch(description_.head));
 }
 
-Transformer::~Transformer() = default;
+// In the order in which they are used. The rest of a layer is small.
+std::vector<std::string> Transformer::matrices(size_t index) const {
+  std::vector<std::string> names;
+  const auto add = [&](const LinearDescription& linear) {  // some lie in one tensor
+    const std::string& name = linear.weight.tensor;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  if (index == description_.blocks.size()) {
+    add(description_.head);
+    return names;
+  }
+  const BlockDescription& block = description_.blocks[index];
+  for (const auto* part :
+       {&block.attention.fused, &block.attention.query, &block.attention.key, &block.attention.value}) {
+    if (*part) add(**part);
+  }
+  add(block.attention.output);
+  if (block.gate) add(*block.gate);
+  add(block.up);
+  add(block.down);
+  return names;
+}
 
 Linear Transformer::fetch(const LinearDescription& linear) {
   const MatrixRef& matrix = linear.weight;
@@ -126,15 +166,7 @@ LayerWeights Transformer::fetch_block(size_t index) {
 
 void Transformer::release_block(size_t index) {
   if (!options_.stream) return;
-  const BlockDescription& block = description_.blocks[index];
-  const auto release = [&](const LinearDescription& linear) { source_.release(linear.weight.tensor); };
-  for (const auto* part :
-       {&block.attention.query, &block.attention.key, &block.attention.value, &block.attention.fused, &block.gate}) {
-    if (*part) release(**part);
-  }
-  release(block.attention.output);
-  release(block.up);
-  release(block.down);
+  for (const std::string& name : unread_[index]) source_.release(name);
 }
 
 KvCache Transformer::make_cache(int64_t sequences, int64_t capacity) const {
@@ -292,8 +324,12 @@ at::Tensor Transformer::run_block(const at::Tensor& x, const LayerWeights& block
   return after_ffn(y, block.down(inner(ffn_input(x, y, input, block), block)), block);
 }
 
-std::shared_ptr<const LayerWeights> Transformer::block(size_t layer) {
+std::shared_ptr<const LayerWeights> Transformer::block(size_t layer, std::initializer_list<size_t> next) {
   if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
+  std::vector<std::string> names = unread_[layer];  // of which the last pieces may still be on the disk
+  for (const size_t other : next) names.insert(names.end(), unread_[other].begin(), unread_[other].end());
+  if (!names.empty()) source_.expect(names);
+  if (!options_.stream) unread_[layer].clear();
   return options_.stream ? std::make_shared<const LayerWeights>(fetch_block(layer)) : blocks_[layer];
 }
 
@@ -307,13 +343,17 @@ at::Tensor Transformer::finish(const at::Tensor& x) {
 std::vector<at::Tensor> Transformer::hidden(const std::vector<Chunk>& chunks) {
   std::vector<at::Tensor> states;
   std::vector<Positions> at_places;
+  bool comes_again = false;  // for the next id
+  const size_t layers = description_.blocks.size();
   for (const Chunk& chunk : chunks) {
+    for (const Segment& segment : chunk.segments) comes_again = comes_again || segment.cache != nullptr;
     states.push_back(embed(chunk));
     at_places.push_back(positions(chunk));
   }
-  for (size_t layer = 0; layer < description_.blocks.size(); ++layer) {
+  for (size_t layer = 0; layer < layers; ++layer) {
     {
-      const std::shared_ptr<const LayerWeights> weights = block(layer);
+      const std::shared_ptr<const LayerWeights> weights =
+          layer + 1 == layers && comes_again ? block(layer, {layers, 0}) : block(layer, {layer + 1});
       for (size_t i = 0; i < chunks.size(); ++i)
         states[i] = run_block(states[i], *weights, layer, chunks[i], at_places[i]);
     }

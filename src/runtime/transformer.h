@@ -7,7 +7,9 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "model/transformer.h"
@@ -87,8 +89,10 @@ class Transformer {
   /// What enters the first layer.
   at::Tensor embed(const Chunk& chunk);
   Positions positions(const Chunk& chunk) const;
-  /// The weights of a layer, fetched for the caller when streaming. Asks for a cancellation.
-  std::shared_ptr<const LayerWeights> block(size_t layer);
+  /// The weights of a layer, fetched for the caller when streaming. Those of the `next` layers that the caller goes to
+  /// are read from the disk meanwhile, where they are not in memory; the number of layers stands for the head. Asks for
+  /// a cancellation.
+  std::shared_ptr<const LayerWeights> block(size_t layer, std::initializer_list<size_t> next);
   /// The caller is done with the layer's weights: call it after dropping them.
   void release_block(size_t layer);
   /// What the attention's projections read: the stream x, normed.
@@ -116,6 +120,8 @@ class Transformer {
   Linear fetch(const LinearDescription& linear);
   Norm fetch(const NormDescription& norm);
   LayerWeights fetch_block(size_t index);
+  std::vector<std::string> matrices(size_t index) const;
+  void load();
 
   at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
 
@@ -123,6 +129,9 @@ class Transformer {
   WeightSource& source_;
   at::Device device_;
   Options options_;
+  // Matrices of each layer, and last the head's, that the forward pass reads from the disk: all of them, each time,
+  // when streaming; else those that are used where they are stored, the first time.
+  std::vector<std::vector<std::string>> unread_;
   std::vector<std::shared_ptr<const LayerWeights>> blocks_;  // empty when streaming
   std::vector<Linear> head_;                                 // one, or none when streaming
   at::Tensor wide_head_;  // its weight in f32, from the first logits on; see forget_head

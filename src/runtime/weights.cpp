@@ -45,6 +45,13 @@ void decode(const std::byte* bytes, Dtype dtype, int64_t first, int64_t count, c
 
 }  // namespace
 
+bool CheckpointWeights::in_place(const std::string& name, at::ScalarType type) const {
+  const Checkpoint::Entry& entry = checkpoint_.at(name);
+  const Dtype dtype = entry.stored.spec.dtype;
+  if (!device_.is_cpu() || dtype_is_quantised(dtype) || scalar_type(checkpoint_, entry) != type) return false;
+  return reinterpret_cast<uintptr_t>(checkpoint_.bytes(entry).data()) % dtype_size_bytes(dtype) == 0;
+}
+
 at::Tensor CheckpointWeights::stored(const std::string& name) const {
   const Checkpoint::Entry& entry = checkpoint_.at(name);
   const at::ScalarType type = scalar_type(checkpoint_, entry);

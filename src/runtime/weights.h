@@ -4,9 +4,11 @@
 
 #include <ATen/ATen.h>
 
+#include <span>
 #include <string>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/read_ahead.h"
 
 namespace prunenet {
 
@@ -20,6 +22,10 @@ class WeightSource {
   virtual at::Tensor rows(const std::string& name, const at::Tensor& ids) = 0;
   /// The caller has dropped the tensor: its memory may go.
   virtual void release(const std::string& name) = 0;
+  /// Whether `get` gives the stored bytes themselves: they are read when they are used, and not before.
+  virtual bool in_place(const std::string& /*name*/, at::ScalarType /*type*/) const { return false; }
+  /// These tensors are read next, in this order, and what was expected before is not: a hint.
+  virtual void expect(std::span<const std::string> /*names*/) {}
 };
 
 /// The weights of a checkpoint. Where the stored type is the asked one and the device is the CPU, a tensor lies in the
@@ -28,11 +34,14 @@ class WeightSource {
 class CheckpointWeights final : public WeightSource {
  public:
   /// `checkpoint` must outlive it and every tensor that it gave.
-  CheckpointWeights(const Checkpoint& checkpoint, at::Device device) : checkpoint_(checkpoint), device_(device) {}
+  CheckpointWeights(const Checkpoint& checkpoint, at::Device device)
+      : checkpoint_(checkpoint), device_(device), read_ahead_(checkpoint) {}
 
   at::Tensor get(const std::string& name, at::ScalarType type) override;
   at::Tensor rows(const std::string& name, const at::Tensor& ids) override;
   void release(const std::string& name) override;
+  bool in_place(const std::string& name, at::ScalarType type) const override;
+  void expect(std::span<const std::string> names) override { read_ahead_.ask(names); }
   at::Device device() const { return device_; }
 
  private:
@@ -42,6 +51,7 @@ class CheckpointWeights final : public WeightSource {
 
   const Checkpoint& checkpoint_;
   at::Device device_;
+  ReadAhead read_ahead_;
 };
 
 }  // namespace prunenet
