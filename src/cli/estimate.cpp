@@ -224,6 +224,7 @@ RunCost count_run(const CostRequest& request, double mean_length) {
     cost.phases.push_back(cost_of_writing(shape, request.output_bytes, passes, unwritten_bytes_at_most()));
     cost.disk_bytes += passes * request.output_bytes;
   }
+  cost.disk_bytes = std::max(cost.disk_bytes, cost.passing_disk_bytes);
   Phase starting = cost_of_starting();
   cost.phases.insert(cost.phases.begin(), starting);
   for (Phase& phase : cost.phases) phase.peak_bytes += kProgramBytes;

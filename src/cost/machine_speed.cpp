@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/scratch_file.h"
 #include "base/system.h"
+#include "engine/streaming.h"
 #include "linalg/eigenvalues.h"
 #include "linalg/parallel.h"
 #include "linalg/product.h"
@@ -116,8 +117,29 @@ double functions_per_s() {
   return kEach * kNumbers / elapsed_s;
 }
 
+// What a column takes beside the kernel's bytes and its share of products: threads that wait for each other, twice.
+template <typename Real>
+double columns_per_s(int64_t order, double flops_per_s, double squares_per_s) {
+  constexpr int64_t kMostColumns = 1024;
+  const int64_t n = std::min(order, kMostColumns);
+  Matrix<Real> a = Matrix<Real>::Constant(n, n, Real(0.01));
+  for (int64_t i = 0; i < n; ++i) a(i, i) = static_cast<Real>(1 + i % 7);
+  const double elapsed_s = shortest_s(2, [&] {
+    Matrix<Real> copy = a;
+    symmetric_eigenvalues(copy);
+  });
+  const double size = static_cast<double>(n), cube = size * size * size;
+  const double counted_s = cube / 6 * double{sizeof(Real)} / symv_bytes_per_s<Real>(n) + 2.0 / 3 * cube / flops_per_s +
+                           size * size / squares_per_s;
+  return size / std::max(elapsed_s - counted_s, 0.02 * elapsed_s);
+}
+
+// Of matrices that are too large for caches.
 double memory_bytes_per_s() {
-  std::vector<char> from(64u << 20, 1), to(64u << 20);
+  constexpr int64_t kMostBytes = int64_t{256} << 20, kShare = 16;
+  const int64_t usable = usable_memory_bytes();
+  const auto bytes = static_cast<size_t>(usable > 0 ? std::min(kMostBytes, usable / kShare) : kMostBytes / 4);
+  std::vector<char> from(bytes, 1), to(bytes);
   const double elapsed_s = shortest_s(2, [&] { std::copy(from.begin(), from.end(), to.begin()); });
   return 2.0 * static_cast<double>(from.size()) / elapsed_s;
 }
@@ -215,6 +237,11 @@ void measure_machine(const Work& work, const MachineProbe& probe, Speeds& speeds
   measure(WorkKind::kSymvF32, [&] { return symv_bytes_per_s<float>(order); });
   measure(WorkKind::kSymvF64, [&] { return symv_bytes_per_s<double>(order); });
   measure(WorkKind::kRotations, rotations_per_s);
+  measure(WorkKind::kColumns, [&] {
+    return work[WorkKind::kSymvF64] > 0
+               ? columns_per_s<double>(order, speeds[WorkKind::kProductF64], speeds[WorkKind::kRotations])
+               : columns_per_s<float>(order, speeds[WorkKind::kProductF32], speeds[WorkKind::kRotations]);
+  });
   measure(WorkKind::kFunction, functions_per_s);
   measure(WorkKind::kMemory, memory_bytes_per_s);
   measure(WorkKind::kRead, [&] { return read_bytes_per_s(probe.stored); });

@@ -15,6 +15,7 @@ namespace {
 void count_eigenvalues(Work& work, double n, bool f64) {
   work[f64 ? WorkKind::kSymvF64 : WorkKind::kSymvF32] += n * n * n / 6 * (f64 ? 8 : 4);
   work[f64 ? WorkKind::kProductF64 : WorkKind::kProductF32] += 2.0 / 3 * n * n * n;
+  work[WorkKind::kColumns] += n;
   work[WorkKind::kRotations] += n * n;
 }
 
@@ -34,6 +35,23 @@ void count_estimate(Work& work, double d, double rows, bool f64) {
 
 bool can_estimate(const PolicyTask& task, double f, double d, double k) {
   return task.estimates && d >= static_cast<double>(kEstimateFromOrder) && k > d && f > d;
+}
+
+// A policy of so many parameters begins with as many random numbers. After every episode but the last it is kept with
+// its two moments, before what was kept of the one before goes; and whenever it is the best so far, which of n episodes
+// 1 + 1/2 + ... + 1/n are, if all are equally likely to be.
+Work keeping(double params, double number, double episodes, RunCost& cost) {
+  double best = 0;
+  for (double episode = 1; episode <= episodes; ++episode) best += 1 / episode;
+  const double state = 3 * number * params, policy = 4 * params;
+  const double bytes = (episodes - 1) * state + best * policy;
+  Work work;
+  work[WorkKind::kFunction] = 2 * params;
+  work[WorkKind::kMemory] = 3 * bytes + 2 * state;                    // checked, copied, let go; made
+  work[WorkKind::kBuffer] = 2 * bytes;                                // by one thread, where the rate is that of some
+  cost.passing_disk_bytes = (episodes > 1 ? 2 * state : 0) + policy;  // beside the one that stays
+  cost.disk_bytes = policy;
+  return work;
 }
 
 }  // namespace
@@ -72,20 +90,25 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
   updating[WorkKind::kMemory] += task.episodes * (layers * units * d * number * 7 + 2 * units * d * number);
   const double view = std::min(shape.view_bytes, units * d * 4);
   const double grams = 3 * number * order * order;
+  // The trained policy, or the one there is, chooses: every layer is read once more, and the policy hashed.
+  Work scoring;
+  scoring[WorkKind::kMemory] = layers * units * d * (2 + 4 * number);
+  if (task.spectra_after) scoring[WorkKind::kHash] = units * d * 4;
   if (task.episodes > 0) {
     const double held = number * (4.3 * units * d) + grams + view;
     cost.phases.push_back({"spectra of whole layers", whole, held});
     cost.phases.push_back({"drawing", drawing, held});
     cost.phases.push_back({"spectra of draws", spectra, held});
     cost.phases.push_back({"updating the policy", updating, held});
+    cost.phases.push_back({"keeping its state", keeping(units * d, number, task.episodes, cost), held});
+    if (task.spectra_after) cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
   } else {
-    Work scoring;
-    scoring[WorkKind::kMemory] = layers * units * d * (2 + 4 * number);
     cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
     if (task.spectra_after) after += whole;
   }
   if (task.spectra_after) cost.phases.push_back({"spectra of the choice", after, number * units * d + grams + view});
-  cost.disk_bytes = layers * number * order * order;
+  cost.disk_bytes += layers * number * order * order;
+  cost.passing_disk_bytes += cost.disk_bytes;
   return cost;
 }
 

@@ -11,7 +11,7 @@
 namespace prunenet {
 namespace {
 
-constexpr int64_t kMostInputs = 1536, kLeastInputs = 64;
+constexpr int64_t kMostInputs = 3072, kMostInputsF64 = 2048, kLeastInputs = 64;
 constexpr double kRemoved = 0.3;
 
 // Inputs that are alike in all but name: enough for the arithmetic, whose time does not depend on the numbers.
@@ -29,13 +29,10 @@ double squares_per_s(int64_t inputs, Precision precision, double flops_per_s) {
   removing.precision = precision;
   RefitOptions refitting;
   refitting.precision = precision;
-  double elapsed_s = 0;
-  for (int i = 0; i < 2; ++i) {  // threads and memory come up at the first
-    const Stopwatch watch;
-    const Elimination gone = eliminate(moments, w, nullptr, removing);
-    refit(moments, nullptr, w, nullptr, kept_groups(gone, inputs, removing.remove_groups), refitting);
-    elapsed_s = watch.elapsed_s();
-  }
+  const Stopwatch watch;
+  const Elimination gone = eliminate(moments, w, nullptr, removing);
+  refit(moments, nullptr, w, nullptr, kept_groups(gone, inputs, removing.remove_groups), refitting);
+  const double elapsed_s = watch.elapsed_s();
   const double f = static_cast<double>(inputs), d = static_cast<double>(outputs),
                r = static_cast<double>(removing.remove_groups), k = f - r;
   const double products_s = (elimination_flops(f, d, r, false) + refit_flops(f, d, k, false)) / flops_per_s;
@@ -45,11 +42,14 @@ double squares_per_s(int64_t inputs, Precision precision, double flops_per_s) {
 }  // namespace
 
 void measure_surgeon(const Work& work, int64_t width, Speeds& speeds) {
-  const int64_t inputs = width == 0 ? kMostInputs : std::clamp(width, kLeastInputs, kMostInputs);
-  if (work[WorkKind::kSquaresF32] > 0)
-    speeds[WorkKind::kSquaresF32] = squares_per_s(inputs, Precision::kF32, speeds[WorkKind::kProductF32]);
-  if (work[WorkKind::kSquaresF64] > 0)
-    speeds[WorkKind::kSquaresF64] = squares_per_s(inputs, Precision::kF64, speeds[WorkKind::kProductF64]);
+  const auto measure = [&](WorkKind kind, WorkKind product, Precision precision, int64_t most) {
+    if (work[kind] == 0) return;
+    const int64_t inputs = width == 0 ? most : std::clamp(width, kLeastInputs, most);
+    squares_per_s(std::min<int64_t>(inputs, 256), precision, speeds[product]);  // threads come up
+    speeds[kind] = squares_per_s(inputs, precision, speeds[product]);
+  };
+  measure(WorkKind::kSquaresF32, WorkKind::kProductF32, Precision::kF32, kMostInputs);
+  measure(WorkKind::kSquaresF64, WorkKind::kProductF64, Precision::kF64, kMostInputsF64);
 }
 
 }  // namespace prunenet

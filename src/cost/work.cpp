@@ -9,9 +9,9 @@ namespace prunenet {
 
 const char* work_kind_name(WorkKind kind) {
   static constexpr std::array<const char*, kWorkKinds> kNames{
-      "product_f32", "product_f64", "forward",  "backward", "decode",    "step",        "cache",       "draw",
-      "divergence",  "load",        "symv_f32", "symv_f64", "rotations", "squares_f32", "squares_f64", "function",
-      "memory",      "read",        "write",    "buffer",   "hash",      "fixed_s"};
+      "product_f32", "product_f64", "forward",  "backward", "decode",  "step",      "cache",       "draw",
+      "divergence",  "load",        "symv_f32", "symv_f64", "columns", "rotations", "squares_f32", "squares_f64",
+      "function",    "memory",      "read",     "write",    "buffer",  "hash",      "fixed_s"};
   return kNames[static_cast<size_t>(kind)];
 }
 

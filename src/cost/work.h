@@ -24,6 +24,7 @@ enum class WorkKind : size_t {
   kLoad,        // bytes of weights, in the engine's type, made ready to compute with
   kSymvF32,     // bytes of a symmetric matrix, read once for each column that is made tridiagonal
   kSymvF64,
+  kColumns,     // columns that are made tridiagonal: what each takes beside its bytes and products
   kRotations,   // squares of the order: the eigenvalues of a tridiagonal matrix
   kSquaresF32,  // squares of the width of maps whose inputs are chosen or refitted: what of it is no product
   kSquaresF64,
@@ -86,7 +87,8 @@ std::optional<double> measured_seconds_of(const Phase& phase, const Speeds& spee
 /// A whole run.
 struct RunCost {
   std::vector<Phase> phases;
-  double disk_bytes = 0;  // on the disk of the output at once: the output itself, what waits beside it, scratch
+  double disk_bytes = 0;          // on the disk of the output at once: the output itself, what waits beside it, scratch
+  double passing_disk_bytes = 0;  // there at once before there is an output
 
   double peak_bytes() const;  // of the phase that takes most, of those on the CPU
   bool uses_device() const;   // some phase does

@@ -49,6 +49,33 @@ TEST(PolicyCost, CachedSpectraLeaveTheGramMatrixAndTheHash) {
   EXPECT_EQ(work_of(cost_of_policy(shape, task), "spectra of whole layers")[WorkKind::kHash], 0);
 }
 
+// The state is the policy and two moments, in two sets that take turns; the best policy of two episodes is the first's,
+// and the second's as often as not.
+TEST(PolicyCost, EveryEpisodeButTheLastKeepsItsState) {
+  const ModelShape shape = shape_of_width(512, 1024, 3);
+  const double params = 1024 * 512, policy = 4 * params, grams = 3 * 4 * 512 * 512;
+  PolicyTask task;
+  task.kept.assign(3, 700);
+  task.episodes = 2;
+  const RunCost two = cost_of_policy(shape, task);
+  EXPECT_DOUBLE_EQ(work_of(two, "keeping its state")[WorkKind::kBuffer], 2 * (3 * policy + 1.5 * policy));
+  EXPECT_DOUBLE_EQ(two.disk_bytes, policy + grams);
+  EXPECT_DOUBLE_EQ(two.passing_disk_bytes, 2 * (3 * policy) + 2 * policy + grams);
+  task.episodes = 1;
+  const RunCost one = cost_of_policy(shape, task);
+  EXPECT_DOUBLE_EQ(work_of(one, "keeping its state")[WorkKind::kBuffer], 2 * policy);
+  EXPECT_DOUBLE_EQ(one.passing_disk_bytes, 2 * policy + grams) << "there is nothing to go on with after the last";
+}
+
+TEST(PolicyCost, EachEigenvalueTakesAColumn) {
+  const ModelShape shape = shape_of_width(512, 1024, 3);
+  PolicyTask task;
+  task.kept.assign(3, 700);
+  task.episodes = 0;
+  const Work after = work_of(cost_of_policy(shape, task), "spectra of the choice");
+  EXPECT_EQ(after[WorkKind::kColumns], 3 * (512 + 512)) << "of whole layers, and of the choice";
+}
+
 TEST(PolicyCost, NarrowMatricesAreNotHashed) {
   PolicyTask task;
   task.kept.assign(1, 32);
