@@ -3,8 +3,10 @@
 # not counted; sampled 20 times a second).
 # usage: plan_accuracy.sh [--phases] ["MODEL OPTIONS..." ...]
 # Each argument is one run of prune without its -o. Without arguments: small synthetic models, and the real tiny ones
-# where they are, about 20 minutes. Prints a line a run, with ratios of predicted to measured; those beyond 30 % (below 0.77, above
-# 1.43) are marked. With --phases, the phases of each run beside those of its plan, too.
+# where they are: many minutes. Prints a line a run, with ratios of predicted to measured; those beyond 30 % (below 0.77,
+# above 1.43) are marked. With --phases, the phases of each run beside those of its plan, too. Runs of less than a second
+# and peaks of some megabytes are sampled too coarsely to say much. A machine that gives pages back to its host (a virtual one)
+# writes its first gigabytes far slower than the same pages again: what is short and writes much is then slower than planned.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 export OMP_WAIT_POLICY=passive
 export PRUNENET_CACHE=$scratch/cache # empty for each run: plan would find, and count, what the one before left
@@ -41,8 +43,8 @@ if [ ${#cases[@]} -eq 0 ]; then
   fi
 fi
 
-# The first number of that name: those of the whole run come before those of its phases.
-field() { sed -n "s/^ *\"$2\": \([0-9.e+-]*\),*\$/\1/p" "$1" | head -1; }
+# The number of that name that speaks of the whole run.
+field() { sed -n "s/^  \"$2\": \([0-9.e+-]*\),*\$/\1/p" "$1" | head -1; }
 # A line "NAME<tab>SECONDS" for each phase of a file: `field` is its name for the time.
 phases_of() {
   awk -v field="\"$2\":" '/"phases": \[/ {inside = 1} inside && $1 == "\"name\":" {name = $0; gsub(/.*: "|",*$/, "", name)}
