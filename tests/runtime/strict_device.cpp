@@ -1,11 +1,11 @@
 // A device for tests that keeps a GPU's rules on a machine without one, under the name that torch reserves for devices
 // of others, "privateuseone": its memory cannot be read from the host (every pointer is shifted out of the address
 // space), and operations whose tensors lie on different devices are refused. The operations are the CPU's. So code that
-// forgets to move a tensor, or reads one where it lies, fails here as it would on a GPU. In the terms of libtorch 1.13;
-// other versions have other interfaces for it, and a GPU is the better test anyway.
+// forgets to move a tensor, or reads one where it lies, fails here as it would on a GPU. In the terms of libtorch 1.13
+// and 2.6 (Debian's); other versions may have other interfaces for it, and a GPU is the better test anyway.
 #include <torch/version.h>
 
-#if TORCH_VERSION_MAJOR == 1
+#if TORCH_VERSION_MAJOR == 1 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR == 6)
 
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 
 namespace {
 
@@ -28,12 +29,29 @@ void* shifted(void* pointer, uintptr_t by) {
   return pointer == nullptr ? nullptr : reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(pointer) + by);
 }
 
+at::Device the_device() {
+  return at::Device(at::kPrivateUse1, 0);
+}
+
+c10::DataPtr shifted_memory(size_t bytes) {
+  void* const memory = bytes == 0 ? nullptr : std::malloc(bytes);
+  return {shifted(memory, kShift), memory, &std::free, the_device()};
+}
+
 class ShiftedAllocator final : public c10::Allocator {
  public:
+#if TORCH_VERSION_MAJOR == 1
   c10::DataPtr allocate(size_t bytes) const override {
-    void* const memory = bytes == 0 ? nullptr : std::malloc(bytes);
-    return {shifted(memory, kShift), memory, &std::free, at::Device(at::kPrivateUse1, 0)};
+    return shifted_memory(bytes);
   }
+#else
+  c10::DataPtr allocate(size_t bytes) override {
+    return shifted_memory(bytes);
+  }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    std::memcpy(shifted(to, uintptr_t{0} - kShift), shifted(const_cast<void*>(from), uintptr_t{0} - kShift), bytes);
+  }
+#endif
 };
 
 ShiftedAllocator allocator;
@@ -94,6 +112,25 @@ at::Tensor as_strided(const at::Tensor& tensor, at::IntArrayRef sizes, at::IntAr
   return at::native::as_strided_tensorimpl(tensor, sizes, strides, offset);
 }
 
+// One device with one stream: nothing to choose between and nothing to wait for.
+class OneStreamGuard final : public c10::impl::DeviceGuardImplInterface {
+ public:
+  c10::DeviceType type() const override { return at::kPrivateUse1; }
+  at::Device exchangeDevice(at::Device) const override { return the_device(); }
+  at::Device getDevice() const override { return the_device(); }
+  void setDevice(at::Device) const override {}
+  void uncheckedSetDevice(at::Device) const noexcept override {}
+  c10::Stream getStream(at::Device) const noexcept override { return stream(); }
+  c10::Stream getDefaultStream(at::Device) const override { return stream(); }
+  c10::Stream exchangeStream(c10::Stream) const noexcept override { return stream(); }
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+
+ private:
+  static c10::Stream stream() { return c10::Stream(c10::Stream::DEFAULT, the_device()); }
+};
+
+C10_REGISTER_GUARD_IMPL(PrivateUse1, OneStreamGuard);
+
 TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {
   library.fallback(torch::CppFunction::makeFromBoxedFunction<&on_the_cpu>());
 }
@@ -110,11 +147,5 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
 }
 
 }  // namespace
-
-namespace at {
-namespace detail {
-C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1>);
-}  // namespace detail
-}  // namespace at
 
 #endif
