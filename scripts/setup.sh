@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that building and testing prunenet needs. Says what it does; does nothing where all are
+# Installs the packages of Debian 12 or 13 that building and testing prunenet needs. Says what it does; does nothing where all are
 # there already. Works as root or with sudo.
 # Usage: scripts/setup.sh [--build-only] [--no-runtime] [--no-node]
 #   --build-only   leave out what only the tests need
@@ -9,7 +9,7 @@ set -euo pipefail
 
 build_packages=(g++ cmake ninja-build libeigen3-dev libopenblas-openmp-dev liblapacke-dev nlohmann-json3-dev libfmt-dev
   libcli11-dev nettle-dev zlib1g-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev)
-test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-14-dev)
+test_packages=(libgtest-dev libbenchmark-dev clang libclang-rt-dev)
 
 runtime_packages=(libtorch-dev)
 
