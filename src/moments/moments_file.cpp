@@ -103,7 +103,8 @@ const StoredTensor& require_tensor(const SafetensorsFile& file, const TensorSpec
 }
 
 Matrix<float> read_upper(const SafetensorsFile& file, const std::string& name, int64_t n, const std::string& where) {
-  const StoredTensor& tensor = require_tensor(file, {name, Dtype::kF32, {packed_size(n)}}, where);
+  const TensorSpec expected{name, Dtype::kF32, {packed_size(n)}};
+  const StoredTensor& tensor = require_tensor(file, expected, where);
   Matrix<float> matrix(n, n);
   const std::byte* source = file.bytes(tensor).data();
   for (int64_t i = 0; i < n; ++i) {
@@ -212,7 +213,8 @@ StoredMoments MomentsReader::read(int64_t layer, const std::string& map) const {
     fail(ErrorCode::kFormat, where, "'{}.tokens' is '{}', expected a number", map, digits);
   }
   stored.moments.tokens = std::stoll(digits);
-  const StoredTensor& mean = require_tensor(file, {map + ".mean", Dtype::kF64, {f}}, where);
+  const TensorSpec expected{map + ".mean", Dtype::kF64, {f}};
+  const StoredTensor& mean = require_tensor(file, expected, where);
   stored.moments.mean.resize(static_cast<size_t>(f));
   widen(file.bytes(mean).data(), Dtype::kF64, stored.moments.mean.size(), stored.moments.mean.data());
   stored.moments.second = read_upper(file, map + ".second", f, where);
