@@ -54,7 +54,7 @@ Report comparison_report(const EngineVerbOptions& options, const OpenModel& dens
   report.options = {{"text", result.text},
                     {"arithmetic", engine_words(options)},
                     {"time", format_duration(elapsed_s)},
-                    {"peak memory", format_bytes(static_cast<double>(peak_rss_bytes()))}};
+                    {"peak memory, mapped files included", format_bytes(static_cast<double>(peak_rss_bytes()))}};
   report.totals = report_totals({result.dense, result.other});
   ComparisonReport comparison;
   comparison.text = result.text;

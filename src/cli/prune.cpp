@@ -41,7 +41,7 @@ Report make_report(const PruneOptions& options, const OpenModel& open, const Out
     report.options.emplace_back("route", options.training.route);
   }
   report.options.emplace_back("time", format_duration(elapsed_s));
-  report.options.emplace_back("peak memory", format_bytes(static_cast<double>(peak_rss_bytes())));
+  report.options.emplace_back("peak memory, mapped files included", format_bytes(static_cast<double>(peak_rss_bytes())));
   report.totals = report_totals(outcome.sizes);
   for (size_t l = 0; l < outcome.widths.size(); ++l) {
     LayerReport layer;
@@ -99,8 +99,10 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
   if (outcome.choice.trained) {
     const TrainedPolicy& trained = *outcome.choice.trained;
     const EpisodeResult& best = trained.episodes[static_cast<size_t>(trained.best_episode)];
-    fmt::print("policy trained, {} episodes; that of episode {} kept (its draw: mean KS {:.4f}, reward {:.3f})\n", trained.episodes.size(),
-               trained.best_episode, best.avg_ks, best.avg_reward);
+    const std::string ks = trained.estimated ? fmt::format("{:.4f} by the estimate, stated error {:.4f}", best.avg_ks, best.avg_ks_error)
+                                             : fmt::format("{:.4f}, exact", best.avg_ks);
+    fmt::print("policy trained, {} episodes; kept: as it stood after episode {}, whose own draws had mean reward {:.3f} (mean KS {})\n",
+               trained.episodes.size(), trained.best_episode, best.avg_reward, ks);
   }
   fmt::print("{}: {} model, {} layers, pruned by {}, seed {}\n", open.name(), open.model.family, open.model.layers.size(),
              options.method_name(), options.selection.seed);
@@ -128,16 +130,20 @@ void print_result(const PruneOptions& options, const OpenModel& open, const Outc
       sum += layer.ks;
       worst = std::max(worst, layer.ks);
     }
-    fmt::print("  {:<16} mean {:.4f}, worst {:.4f} (distance of each layer's singular values, dense to pruned)\n", "KS",
-               sum / static_cast<double>(outcome.spectra.size()), worst);
+    const char* of = !options.uses_policy()             ? ""
+                     : options.selection.select == "top" ? ", of the policy's top rows"
+                                                         : ", of a new draw from the policy";
+    fmt::print("  {:<16} mean {:.4f}, worst {:.4f} (distance of each layer's singular values, dense to pruned: exact{})\n", "KS",
+               sum / static_cast<double>(outcome.spectra.size()), worst, of);
   }
-  fmt::print("done in {}, peak memory {}: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(peak_rss_bytes())),
+  fmt::print("done in {}, peak memory {} with mapped files: {}\n", format_duration(elapsed_s), format_bytes(static_cast<double>(peak_rss_bytes())),
              options.output);
   if (!options.report.empty()) fmt::print("report: {}\n", options.report);
 }
 
 // How far the parts go.
 std::string finished_words(const PruneOptions& options, const OpenModel& open, const ResultStore& store) {
+  if (options.trains()) return trained_words(store, options.training.episodes);
   if (!options.is_self() || options.self.ratio_total) return "";
   const auto layers = static_cast<int64_t>(open.model.layers.size());
   // Those that go count as well: the walk comes past them.
@@ -172,8 +178,13 @@ void finish_prune(const PruneOptions& options, const OpenModel& open, ResultStor
 void prune(PruneOptions options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
+  require_device(options.device, options.usable_threads());
   RunJournal::clear_finished(resolved_path(options.output));
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
+  if (options.restart && !options.keeps_parts() && !may_go_on) {
+    fail(ErrorCode::kBadOption, "--restart",
+         "does nothing here: only --method self, and prunenet where it trains, keep what an unfinished run has finished");
+  }
   require_report_possible(options.report, options.force || may_go_on, {options.model, options.output});
   const OpenModel open(options.model);
   if (may_go_on && options.computes_with_engine()) require_runtime();  // else the journal would only be that of another engine
@@ -184,7 +195,11 @@ void prune(PruneOptions options) {
   options.own_report = report && file_hash(options.report) == *report;
   if (may_go_on) require_report_possible(options.report, options.may_replace_report(), {options.model, options.output});
   require_prune_possible(options, open);
-  if (!run.goes_on()) require_prune_fits(options, open, *progress);
+  if (!run.goes_on()) {  // else another --dtype would be another run
+    require_prune_fits(options, open, *progress);
+    const bool runs_model = options.is_self() && will_run_model(options.self);
+    if (const auto hint = runs_model ? memory_hint(open, options) : std::nullopt) progress->note(*hint);
+  }
   prepare_linear_algebra(options, *progress);
   run.say_what_is_there(finished_words(options, open, run.store()), *progress);
   try {

@@ -110,11 +110,12 @@ void print_self(const SelfRun& run, const ModelDescription& model) {
     const std::string lost = sums.cut ? "lost by the cut" : "off because of the layers before";
     const std::string name = site == Site::kFfn ? "FFN outputs" : "attention";
     if (!run.refits) {
-      fmt::print("  {:<16} {} {}; nothing is refitted\n", name, format_percent(sums.before / sums.energy), lost);
+      fmt::print("  {:<16} {} {}, all layers together; nothing is refitted\n", name,
+                 format_percent(sums.before / sums.energy), lost);
       continue;
     }
-    fmt::print("  {:<16} {} {}, {} after the refit{}\n", name, format_percent(sums.before / sums.energy), lost,
-               format_percent(sums.after / sums.energy),
+    fmt::print("  {:<16} {} {}, {} after the refit, all layers together{}\n", name,
+               format_percent(sums.before / sums.energy), lost, format_percent(sums.after / sums.energy),
                sums.steps > 0
                    ? fmt::format(" (neurons too, {} Gauss-Newton step{})", sums.steps, sums.steps == 1 ? "" : "s")
                    : "");
@@ -181,7 +182,7 @@ void add_to_report(const SelfRun& run, Report& report) {
   }
   for (const SiteOutcome& site : run.outcome.sites) {
     report.sites.push_back({site.layer, site_name(site.site), site.units_before, site.units_after,
-                            relative(site.error_before, site), relative(site.error_after, site)});
+                            relative(site.error_before, site), relative(site.error_after, site), site.target_energy});
   }
   for (size_t l = 0; l < run.layer_kl.size(); ++l)
     report.layer_kl.push_back({static_cast<int64_t>(l), run.layer_kl[l]});

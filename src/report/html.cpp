@@ -27,7 +27,7 @@ std::string tile(std::string_view label, const std::string& value_html, const st
                      below_html);
 }
 
-// "28.4% removed", with a bar for the part that is left.
+// "28.4% removed", with a bar that is filled to the share that the words name.
 std::string change_line(int64_t before, int64_t after) {
   if (before == after) return "unchanged";
   if (before <= 0 || after < 0) return "";
@@ -36,7 +36,7 @@ std::string change_line(int64_t before, int64_t after) {
   std::string change = format_percent(std::abs(1 - kept));
   if (change == "0.0%") change = "under 0.1%";
   return fmt::format("{} {}<span class=\"meter\"><span style=\"width:{}%\"></span></span>", change,
-                     kept < 1 ? "removed" : "added", format_plain(std::min(kept, 1.0) * 100, 1));
+                     kept < 1 ? "removed" : "added", format_plain(std::min(std::abs(1 - kept), 1.0) * 100, 1));
 }
 
 std::string total_tile(const Report& report, std::string_view label, int64_t before, int64_t after, Format format) {

@@ -114,6 +114,27 @@ TEST(LayerLoss, RowsAreInTheOrderOfLayersWhateverTheOrderOfWork) {
   EXPECT_EQ(layer_loss_section(report), page);
 }
 
+// The console sums over layers: where energies are known, so does the caption, which names what is what.
+TEST(LayerLoss, TheCaptionTellsAllLayersTogetherFromTheirMedian) {
+  Report report;
+  for (int64_t layer = 0; layer < 3; ++layer)
+    report.layers.push_back({.index = layer, .width_before = 8, .width_after = 4});
+  report.sites = {{0, "FFN", 8, 4, 0.10, 0.05}, {1, "FFN", 8, 4, 0.20, 0.10}, {2, "FFN", 8, 4, 0.60, 0.30}};
+  const std::string medians = "median layer 20.0% cut, 10.0% refitted; worst refitted 30.0%, in layer 2";
+  EXPECT_NE(layer_loss_section(report).find(medians), std::string::npos);
+  EXPECT_EQ(layer_loss_section(report).find("together"), std::string::npos);
+  report.sites[0].energy = 1, report.sites[1].energy = 2, report.sites[2].energy = 5;
+  const std::string page = layer_loss_section(report);
+  EXPECT_NE(page.find("all layers together 43.8% cut, 21.9% refitted; " + medians), std::string::npos);  // 3.5, 1.75 of 8
+  for (const double odd : {0.0, -1.0, kNan, kInfinity}) {
+    report.sites[1].energy = odd;
+    EXPECT_EQ(layer_loss_section(report).find("together"), std::string::npos) << odd;
+    expect_sound(layer_loss_section(report));
+  }
+  report.sites.resize(1);
+  EXPECT_EQ(layer_loss_section(report).find("median"), std::string::npos);
+}
+
 TEST(LayerLoss, HigherErrorsLieHigher) {
   for (const int64_t layers : {5, 24, 80}) {
     const Report report = pruned(layers);
