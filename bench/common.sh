@@ -1,5 +1,12 @@
-# Shared by the scripts of this folder: where the release build is, and scratch space that goes away.
+# Shared by the scripts of this folder: their --help, where the release build is, and scratch space that goes away.
 set -euo pipefail
+# The comment at the head of the script that sources this file.
+help_text() { sed -n '2,${/^#/!q; s/^# \{0,1\}//p}' "$0"; }
+case ${1:-} in -h | --help)
+  help_text
+  exit 0
+  ;;
+esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${PRUNENET_BUILD:-$root/build/release}
 prunenet=$build/src/prunenet

@@ -11,8 +11,10 @@
 # SEED of the moments (1), KILLS a round at most (3).
 # Prints a line a round and exits with 1 when any output differs.
 set -euo pipefail
+help_text() { sed -n '2,${/^#/!q; s/^# \{0,1\}//p}' "$0"; }
+case ${1:-} in -h | --help) help_text; exit 0 ;; esac
 if [ $# -lt 3 ]; then
-  sed -n '2,/^set/p' "$0" | grep '^#' | sed 's/^# \{0,1\}//'
+  help_text >&2
   exit 2
 fi
 model=$1 rounds=$2 verb=$3
