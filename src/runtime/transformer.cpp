@@ -329,7 +329,10 @@ std::shared_ptr<const LayerWeights> Transformer::block(size_t layer, std::initia
   std::vector<std::string> names = unread_[layer];  // of which the last pieces may still be on the disk
   for (const size_t other : next) names.insert(names.end(), unread_[other].begin(), unread_[other].end());
   if (!names.empty()) source_.expect(names);
-  if (!options_.stream) unread_[layer].clear();
+  if (!options_.stream) {
+    unread_[layer].clear();
+    if (layer + 1 == blocks_.size()) unread_.back().clear();  // of the head; it is asked for here alone
+  }
   return options_.stream ? std::make_shared<const LayerWeights>(fetch_block(layer)) : blocks_[layer];
 }
 

@@ -1,9 +1,11 @@
 // The reader that goes ahead: what it brings, in which order, what it forgets and when it stops.
 #include "checkpoint/read_ahead.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <stdexcept>
@@ -171,10 +173,12 @@ size_t mapped_pages(std::span<const std::byte> bytes) {
   const auto first = reinterpret_cast<uint64_t>(bytes.data()) / page;
   const uint64_t last = (reinterpret_cast<uint64_t>(bytes.data()) + bytes.size() - 1) / page;
   std::vector<uint64_t> entries(static_cast<size_t>(last - first + 1));
-  std::ifstream file("/proc/self/pagemap", std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(first * sizeof(uint64_t)));
-  file.read(reinterpret_cast<char*>(entries.data()), static_cast<std::streamsize>(entries.size() * sizeof(uint64_t)));
-  if (!file) return 0;
+  const int file = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const size_t wanted = entries.size() * sizeof(uint64_t);
+  const ssize_t read = ::pread(file, entries.data(), wanted, static_cast<off_t>(first * sizeof(uint64_t)));
+  ::close(file);
+  if (read != static_cast<ssize_t>(wanted)) return 0;
   return static_cast<size_t>(std::count_if(entries.begin(), entries.end(), [](uint64_t e) { return (e >> 63) != 0; }));
 }
 
