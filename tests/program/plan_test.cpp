@@ -184,7 +184,7 @@ TEST_F(Plan, TellsTheMemoryOfTheRun) {
 TEST_F(Plan, SpectraThatAnEarlierRunLeftAreNotComputedAnew) {
   tiny_model(1, {.hidden = 256, .width = 384, .layers = 2, .vocab = 16}).write(model());
   const auto run = [&](const Words& arguments) {
-    const Words environment{"env", "PRUNENET_CACHE=" + (root() / "cache").string()};
+    const Words environment{"/usr/bin/env", "PRUNENET_CACHE=" + (root() / "cache").string()};
     const RunResult result = run_program(with(environment, prunenet_command(with(arguments, {"-q", "--json"}))));
     EXPECT_EQ(result.status, 0) << result.err;
     return Json::parse(result.out);
