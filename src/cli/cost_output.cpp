@@ -26,7 +26,8 @@ std::string time_words(const std::optional<double>& seconds) {
 
 }  // namespace
 
-Json cost_json(const CostEstimate& estimate, const Fit& fit) {
+Json cost_json(const CostEstimate& estimate, const Outlook& outlook) {
+  const Fit& fit = outlook.fit;
   Json phases = Json::array();
   for (const Phase& phase : estimate.cost.phases) {
     Json work = Json::object();
@@ -47,6 +48,9 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
     const auto kind = static_cast<WorkKind>(i);
     if (estimate.speeds[kind] > 0) speeds[work_kind_name(kind)] = estimate.speeds[kind];
   }
+  Json lighter = Json::array();
+  for (const Lighter& choice : outlook.lighter)
+    lighter.push_back({{"option", choice.option}, {"estimated_peak_bytes", static_cast<int64_t>(choice.peak_bytes)}});
   const bool on_device = estimate.cost.uses_device();
   return {{"measured", estimate.total_s().has_value()},
           {"estimated_s", known(estimate.total_s())},
@@ -57,11 +61,14 @@ Json cost_json(const CostEstimate& estimate, const Fit& fit) {
           {"spectra_cached", estimate.is_cached},
           {"fits", fit.fits()},
           {"would_fit", fit.remedies},
+          {"would_take_less", std::move(lighter)},
+          {"refusals", outlook.refusals},
           {"phases", std::move(phases)},
           {"speeds", std::move(speeds)}};
 }
 
-void print_cost(const CostEstimate& estimate, const Fit& fit) {
+void print_cost(const CostEstimate& estimate, const Outlook& outlook) {
+  const Fit& fit = outlook.fit;
   fmt::print("\n  {:<26} {:>12} {:>12}\n", "what it will take", "time", "memory");
   const bool on_device = estimate.cost.uses_device();
   for (const Phase& phase : estimate.cost.phases) {
@@ -72,12 +79,22 @@ void print_cost(const CostEstimate& estimate, const Fit& fit) {
              on_device ? "-" : format_bytes(estimate.cost.peak_bytes()));
   fmt::print("  {:<26} {:>12}\n", "disk at once", format_bytes(estimate.cost.disk_bytes));
   if (estimate.is_cached) fmt::print("the spectra of whole layers are in the cache, and count as read\n");
-  if (on_device) fmt::print("what the device will take, in time and in memory, is not measured\n");
+  if (on_device) {
+    fmt::print("what the device will take, in time and in memory, is not measured\n");
+  } else {
+    fmt::print("memory is what the process allocates; the peak that a run reports counts mapped files, too: the model and libraries\n");
+  }
+  for (const std::string& words : outlook.refusals) fmt::print("prune would refuse this: {}\n", words);
+  if (!outlook.lighter.empty()) {
+    std::string words;
+    for (const Lighter& lighter : outlook.lighter)
+      words += fmt::format("{}{} in all with {}", words.empty() ? "" : ", ", format_bytes(lighter.peak_bytes), lighter.option);
+    fmt::print("in f32 the whole model is converted and held in memory: it would be {}\n", words);
+  }
   if (!fit.fits()) {
     fmt::print("does not fit: {}\n", fit_words(fit));
   } else if (fit.is_tight()) {
-    fmt::print("may not fit: {} of memory are free, and {} on the disk of the output\n", format_bytes(fit.memory_there),
-               format_bytes(fit.disk_there));
+    fmt::print("may not fit: {}\n", tight_words(fit));
   }
 }
 

@@ -6,9 +6,16 @@
 
 namespace prunenet::cli {
 
+/// What stands beside the costs of a run.
+struct Outlook {
+  Fit fit;
+  std::vector<Lighter> lighter;
+  std::vector<std::string> refusals;  // what the run would refuse as things stand, in its words
+};
+
 /// "estimated_s", "estimated_peak_bytes", "estimated_disk_bytes", "fits", "phases" ...
-Json cost_json(const CostEstimate& estimate, const Fit& fit);
-void print_cost(const CostEstimate& estimate, const Fit& fit);
+Json cost_json(const CostEstimate& estimate, const Outlook& outlook);
+void print_cost(const CostEstimate& estimate, const Outlook& outlook);
 
 /// A part of a run that is over, beside what its matrix products alone would take on this machine.
 struct PhaseRow {

@@ -72,7 +72,20 @@ double capacity_of(const SelfVerbOptions& self, const OpenModel& open) {
   return static_cast<double>(open.model.max_context > 0 ? std::min(self.tokens, open.model.max_context) : self.tokens);
 }
 
-SelfTask task_of(const CostRequest& request, double mean_length) {
+double check_capacity(const OpenModel& open) {
+  const auto context = static_cast<double>(open.model.max_context);
+  return context > 0 ? std::min(kFreshTokens, context) : kFreshTokens;
+}
+
+// Of texts that end where the model ends them, but not beyond `most` ids.
+double mean_length(std::span<const double> own_lengths, double most) {
+  if (own_lengths.empty()) return most;
+  double ids = 0;
+  for (const double length : own_lengths) ids += std::min(length, most);
+  return ids / static_cast<double>(own_lengths.size());
+}
+
+SelfTask task_of(const CostRequest& request, std::span<const double> own_lengths = {}) {
   const SelfVerbOptions& self = *request.self;
   const OpenModel& open = *request.open;
   SelfTask task;
@@ -83,8 +96,7 @@ SelfTask task_of(const CostRequest& request, double mean_length) {
                 : self.calibration == "own-text" ? SelfTask::Source::kOwnText
                                                  : SelfTask::Source::kOtherText;
   task.capacity = capacity_of(self, open);
-  task.length =
-      mean_length > 0 && self.calibration == "own-text" ? std::min(mean_length, task.capacity) : task.capacity;
+  task.length = self.calibration == "own-text" ? mean_length(own_lengths, task.capacity) : task.capacity;
   task.sequences = static_cast<double>(own_text_sequences(self, open));
   for (int64_t width : open.model.ffn_widths())
     task.gaussian_tokens = std::max(task.gaussian_tokens, static_cast<double>(width));
@@ -109,9 +121,8 @@ SelfTask task_of(const CostRequest& request, double mean_length) {
   task.adaptive = self.allocate == "adaptive";
   task.curve_points = task.adaptive && self.curves == "kl" ? 5 : 0;
   task.check_sequences = measures_result(self) ? static_cast<double>(self.check) : 0;
-  const double context = static_cast<double>(open.model.max_context);
-  task.check_length = context > 0 ? std::min(kFreshTokens, context) : kFreshTokens;
-  if (mean_length > 0) task.check_length = std::min(task.check_length, mean_length);
+  task.check_capacity = check_capacity(open);
+  task.check_length = mean_length(own_lengths, task.check_capacity);
   task.measures_layers = request.reports && task.runs && self.moments.empty();
   if (task.measures_layers) task.probe_tokens = kLayerSequences * task.check_length;
   task.number_bytes = number_bytes(*request.engine);
@@ -181,11 +192,11 @@ CostRequest cost_of_cut(const OpenModel& open, const PlannedCut& cut, const Sele
   return request;
 }
 
-RunCost count_run(const CostRequest& request, double mean_length) {
+RunCost count_run(const CostRequest& request, std::span<const double> own_lengths) {
   const ModelShape shape = shape_of(request.open->checkpoint, request.open->model);
   RunCost cost;
   if (request.self != nullptr) {
-    const SelfTask task = task_of(request, mean_length);
+    const SelfTask task = task_of(request, own_lengths);
     cost = cost_of_self(shape, task);
     if (task.runs)
       for (Phase& phase : cost.phases) phase.peak_bytes += kEngineBytes;
@@ -277,8 +288,8 @@ bool has_cached_spectra(const CostRequest& request) {
 }
 
 // Lengths of texts change times alone.
-void recount_times(const CostRequest& request, double mean_length, RunCost& cost) {
-  const RunCost shorter = count_run(request, mean_length);
+void recount_times(const CostRequest& request, std::span<const double> own_lengths, RunCost& cost) {
+  const RunCost shorter = count_run(request, own_lengths);
   PRUNENET_CHECK(shorter.phases.size() == cost.phases.size());
   for (size_t i = 0; i < cost.phases.size(); ++i) cost.phases[i].work = shorter.phases[i].work;
 }
@@ -305,7 +316,7 @@ CostEstimate estimate_cost(const CostRequest& asked, Progress& progress) {
   const ModelShape shape = shape_of(open.checkpoint, open.model);
   measure_surgeon(work, std::max(shape.widest(), shape.widest_attention()), estimate.speeds);
   if (request.self != nullptr && runs_engine(*request.self) && !is_on_device(request)) {
-    const SelfTask task = task_of(request, 0);
+    const SelfTask task = task_of(request);
     if (!probe_fits(open, task)) {
       progress.end();
       progress.warn("there is no memory for measuring the engine on a layer of this model: its times are not known");
@@ -317,10 +328,11 @@ CostEstimate estimate_cost(const CostRequest& asked, Progress& progress) {
     probe.engine.throw_if_cancelled = &throw_if_cancelled;
     probe.batch = static_cast<int64_t>(std::min(task.batch, task.sequences));
     probe.length = static_cast<int64_t>(task.capacity);
-    probe.samples = open.model.bos || !open.model.eos.empty();
+    if (open.model.bos || !open.model.eos.empty())
+      probe.own_length = static_cast<int64_t>(std::max(task.capacity, task.check_capacity));
     probe.seed = request.selection->seed;
     const EngineSpeed engine = measure_engine(open.checkpoint, open.model, work, probe, estimate.speeds);
-    recount_times(request, engine.mean_length, estimate.cost);
+    recount_times(request, engine.own_lengths, estimate.cost);
     for (Phase& phase : estimate.cost.phases) {
       if (phase.name == "loading the model") phase.work[WorkKind::kFixed] += engine.libraries_s;
       if (phase.name == kLossPhase)
@@ -346,9 +358,12 @@ bool Fit::disk_fits() const {
   return disk_there == 0 || disk_bytes < kSmallOutput || kDiskMargin * disk_bytes <= disk_there;
 }
 
-bool Fit::is_tight() const {
-  return (memory_there > 0 && memory_bytes > 0.9 * memory_there) ||
-         (disk_there > 0 && disk_bytes >= kSmallOutput && 1.02 * disk_bytes > disk_there);
+bool Fit::memory_is_tight() const {
+  return memory_there > 0 && memory_bytes > 0.9 * memory_there;
+}
+
+bool Fit::disk_is_tight() const {
+  return disk_there > 0 && disk_bytes >= kSmallOutput && 1.02 * disk_bytes > disk_there;
 }
 
 namespace {
@@ -383,7 +398,7 @@ class Remedies {
     const OpenModel& open = *request_.open;
     const bool runs = runs_engine(asked);
     const auto text = own_text_sequences(asked, open);
-    if (runs && !task_of(request_, 0).stream) {
+    if (runs && !task_of(request_).stream) {
       offer(found, "--stream", [](SelfVerbOptions&, EngineVerbOptions& engine) { engine.stream = true; });
     }
     if (runs && engine_.dtype == "f32") {
@@ -486,17 +501,48 @@ std::string fit_words(const Fit& fit) {
   return words;
 }
 
+std::string tight_words(const Fit& fit) {
+  std::string words;
+  if (fit.memory_is_tight()) {
+    words = fmt::format("about {} of memory are needed, and {} are free", format_bytes(fit.memory_bytes),
+                        format_bytes(fit.memory_there));
+  }
+  if (fit.disk_is_tight()) {
+    words += fmt::format("{}about {} are needed on the disk of the output, and {} are free", words.empty() ? "" : "; ",
+                         format_bytes(fit.disk_bytes), format_bytes(fit.disk_there));
+  }
+  return words;
+}
+
+std::vector<Lighter> lighter_choices(const CostRequest& request) {
+  constexpr double kFarLess = 2.0 / 3;
+  const bool runs = request.self != nullptr && runs_engine(*request.self) && !is_on_device(request);
+  if (!runs || compute_type(*request.engine) != ComputeType::kF32) return {};
+  const SelfTask task = task_of(request);
+  if (task.stream || task.converted_bytes == 0) return {};
+  const double asked = count_run(request).peak_bytes();
+  std::vector<Lighter> found;
+  const auto offer = [&](const char* option, const EngineVerbOptions& engine) {
+    CostRequest other = request;
+    other.engine = &engine;
+    const double peak = count_run(other).peak_bytes();
+    if (peak <= kFarLess * asked) found.push_back({option, peak});
+  };
+  EngineVerbOptions streaming = *request.engine, in_bf16 = *request.engine;
+  streaming.stream = true;
+  in_bf16.dtype = "bf16";
+  offer("--stream", streaming);
+  offer("--dtype bf16", in_bf16);
+  return found;
+}
+
 void require_fits(const CostRequest& request, Progress& progress) {
   const Fit fit = check_fit(request);
   if (!fit.fits())
     fail(fit.memory_fits() ? ErrorCode::kNoSpace : ErrorCode::kBadOption, request.open->name(), "{}", fit_words(fit));
   if (is_on_device(request))
     progress.note("whether the device has the memory for this run is not known before it runs");
-  if (!fit.is_tight()) return;
-  progress.warn(
-      fmt::format("this may not fit: about {} of memory are needed and {} are free, {} of disk and {} are free",
-                  format_bytes(fit.memory_bytes), format_bytes(fit.memory_there), format_bytes(fit.disk_bytes),
-                  format_bytes(fit.disk_there)));
+  if (fit.is_tight()) progress.warn("this may not fit: " + tight_words(fit));
 }
 
 }  // namespace prunenet::cli

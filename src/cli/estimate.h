@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,18 @@ struct CostEstimate {
   std::optional<double> total_s() const { return cost.measured_seconds(speeds); }
 };
 
-/// Work and memory alone. `mean_length`: of own texts, where that is known; 0: as long as they may be.
-RunCost count_run(const CostRequest& request, double mean_length = 0);
+/// Work and memory alone. `own_lengths`: of some texts of the model, where they are known; else they are taken to be as
+/// long as they may be.
+RunCost count_run(const CostRequest& request, std::span<const double> own_lengths = {});
+
+/// An option with which a run would take far less memory, and how much then.
+struct Lighter {
+  std::string option;
+  double peak_bytes = 0;
+};
+/// Where the engine would convert the whole model to f32 and hold it, and the run would take at most two thirds of its
+/// memory otherwise: --stream, --dtype bf16. Counted, not measured.
+std::vector<Lighter> lighter_choices(const CostRequest& request);
 
 /// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds. Warns where the
 /// engine cannot be measured, for want of memory: the times of its phases stay unknown. Work that a device will do is
@@ -69,11 +80,15 @@ struct Fit {
   bool disk_fits() const;
   bool fits() const { return memory_fits() && disk_fits(); }
   /// More than half of what is left would be guesswork.
-  bool is_tight() const;
+  bool is_tight() const { return memory_is_tight() || disk_is_tight(); }
+  bool memory_is_tight() const;
+  bool disk_is_tight() const;
 };
 Fit check_fit(const CostRequest& request);
 /// What is missing, and what would fit.
 std::string fit_words(const Fit& fit);
+/// What is scarce, of memory and disk: needed and free.
+std::string tight_words(const Fit& fit);
 
 /// Throws kBadOption before a run that cannot fit in memory, kNoSpace for one that cannot fit on the disk; warns of one
 /// that may not. Measures nothing.

@@ -23,6 +23,17 @@ struct PlanOptions : EngineVerbOptions {
   bool trains() const { return selection.mask.empty() && selection.method == "prunenet" && selection.policy.empty(); }
 };
 
+// Why there is no such device here; nothing where there is.
+std::optional<std::string> missing_device(const PlanOptions& options) {
+  try {
+    open_accelerator(options.device, options.usable_threads());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported && error.code() != ErrorCode::kNotFound) throw;
+    return error.what();
+  }
+  return std::nullopt;
+}
+
 void plan(const PlanOptions& options) {
   const auto progress = make_progress(options);
   const OpenModel open(options.model);
@@ -41,12 +52,15 @@ void plan(const PlanOptions& options) {
       options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
   request.to_gguf = is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
   const CostEstimate cost = estimate_cost(request, *progress);
-  const Fit fit = check_fit(request);
+  Outlook outlook;
+  outlook.fit = check_fit(request);
+  outlook.lighter = lighter_choices(request);
+  if (const auto words = missing_device(options)) outlook.refusals.push_back(*words);
   if (options.json) {
     Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
     json.update(size_json(change));
     json["kept_widths"] = widths;
-    json.update(cost_json(cost, fit));
+    json.update(cost_json(cost, outlook));
     print_json(json);
     return;
   }
@@ -59,7 +73,7 @@ void plan(const PlanOptions& options) {
     fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",
                options.self.pad ? "; padded to the widest layer, the files are larger than said here" : "");
   }
-  print_cost(cost, fit);
+  print_cost(cost, outlook);
 }
 
 }  // namespace

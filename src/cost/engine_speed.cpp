@@ -119,19 +119,19 @@ class Prober {
   }
 
   // Whole texts of the whole model, where that is quick.
-  double mean_length() {
-    const double tokens = static_cast<double>(kTexts * probe_.length);
-    if (!is_whole_ || tokens * 2 * (shape_.layer_params() + shape_.head_params()) > kProbeFlops / 10)
-      return static_cast<double>(probe_.length);
+  std::vector<double> own_lengths() {
+    const double tokens = static_cast<double>(kTexts * probe_.own_length);
+    if (!is_whole_ || tokens * 2 * (shape_.layer_params() + shape_.head_params()) > kProbeFlops / 10) return {};
     OwnTextOptions own;
     own.sequences = kTexts;
-    own.tokens = probe_.length;
+    own.tokens = probe_.own_length;
     own.seed = probe_.seed;
     own.first_sequence = 1 << 30;
     SilentProgress silent;
-    double ids = 0;
-    for (const auto& text : sample_own_text(*engine_, part_, own, silent)) ids += static_cast<double>(text.size());
-    return ids / static_cast<double>(kTexts);
+    std::vector<double> lengths;
+    for (const auto& text : sample_own_text(*engine_, part_, own, silent))
+      lengths.push_back(static_cast<double>(text.size()));
+    return lengths;
   }
 
   static double backward_flops_per_token(const ModelShape& shape, size_t layers, double length) {
@@ -221,7 +221,7 @@ EngineSpeed measure_engine(const Checkpoint& checkpoint, const ModelDescription&
   Prober prober(checkpoint, model, probe);
   EngineSpeed result;
   result.libraries_s = prober.libraries_s();
-  result.mean_length = probe.samples ? prober.mean_length() : static_cast<double>(probe.length);
+  if (probe.own_length > 0) result.own_lengths = prober.own_lengths();
   speeds[WorkKind::kLoad] = prober.load_bytes_per_s();
   speeds[WorkKind::kForward] = prober.forward_flops_per_s();
   if (work[WorkKind::kBackward] > 0) prober.backward(speeds, result);

@@ -437,14 +437,14 @@ class SelfCounter {
 
   void check() {
     Work work;
-    count_sampling(work, task_.check_sequences, task_.check_length, task_.check_length);
+    count_sampling(work, task_.check_sequences, task_.check_length, task_.check_capacity);
     const double tokens = task_.check_sequences * task_.check_length;
     work[WorkKind::kForward] += tokens * 1.9 * forward(task_.check_length);
     count_kl(work, tokens);
     stream_layers(work, 1);
     const double comparing = 3 * 4 * tokens * d_ + 2 * logits_at_once(tokens) + wide_head_bytes() + changed_bytes() +
                              chunk_bytes(std::min(kChunkTokens, tokens));
-    add("checking the result", work, std::max(sampling_bytes(task_.check_sequences, task_.check_length), comparing));
+    add("checking the result", work, std::max(sampling_bytes(task_.check_sequences, task_.check_capacity), comparing));
     if (!task_.measures_layers) return;
     Work each;
     const double layers = static_cast<double>(layers_);
