@@ -234,8 +234,8 @@ void add_spectrum(CLI::App& program, Action& action) {
       ->capture_default_str()
       ->check(CLI::IsMember({"gram", "direct"}));
   verb->add_flag("--estimate", options->estimate,
-                 "KS to OTHER from Lanczos quadrature, without OTHER's singular values: within a few percent (the error is "
-                 "stated) and several times faster. Layers of fewer than 1024 columns, or of no more rows than columns, stay exact");
+                 "KS to OTHER from Lanczos quadrature, without OTHER's singular values: several times faster, and within a few "
+                 "percent where it was compared with exact. The error stated beside it is a cautious one, about a tenth of KS. Layers of fewer than 1024 columns, or of no more rows than columns, stay exact");
   add_cache_option(*verb, options->precision.no_cache);
   add_common_options(*verb, *options, true);
   verb->footer("Example:\n  prunenet spectrum ./Llama-2-7b-hf ./Llama-2-7b-pruned --report spectra.html");
