@@ -43,7 +43,8 @@ void add_training_options(CLI::App& verb, TrainingOptions& options) {
       ->check(CLI::IsMember({"gram", "direct"}));
   verb.add_option("--spectrum", options.spectrum,
                   "KS of a draw in policy training: exact, from all singular values, as published; estimate, from Lanczos "
-                  "quadrature, within a few percent (the error is stated) and several times faster; or auto: exact up to hidden "
+                  "quadrature, several times faster and within a few percent where it was compared with exact (the error stated "
+                  "beside it is a cautious one, about a tenth of KS); or auto: exact up to hidden "
                   "size 2048, where it takes a fraction of a second a layer. The same rule on every device")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "exact", "estimate"}));

@@ -134,8 +134,9 @@ class SelfRunner {
                        : is_text_file(self_) ? "a longer text"
                                              : "more --own-text or --tokens";
     progress_.warn(fmt::format(
-        "{} tokens are few for {} neurons ({:.2f} each): the moments are singular, and the damping {:.2g} "
-        "decides what the text does not; {} would help",
+        "{} tokens are few for {} neurons ({:.2f} each): they do not tell how all neurons depend on each other. What they "
+        "leave open stays near the dense weights (damping: {:.2g} times a neuron's own energy), so the refit mends "
+        "less; {} would help",
         tokens, widest, ratio,
         self_.damping.value_or(automatic_damping(widest, tokens, resolve(Precision::kAuto, widest))), more));
   }
