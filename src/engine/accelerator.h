@@ -15,19 +15,19 @@
 
 namespace prunenet {
 
-/// Of device memory that a policy backend keeps layers in, unless told otherwise: LLaMA-2-7B's 32 layers fill 7.9 GiB.
+/// Of device memory that a policy backend keeps layers in, unless told otherwise: LLaMA-2-7B's 32 layers fill 7.4 GiB.
 inline constexpr int64_t kResidentBytes = int64_t{8} << 30;
 
 /// How a policy is trained on a device.
 struct PolicyBackendOptions {
-  AdamWOptions adamw;
+  AdamWOptions adamw{};
   SpectrumRoute route = SpectrumRoute::kGram;  // kDirect: torch's svdvals
   SpectrumMethod method = SpectrumMethod::kExact;
   int64_t resident_bytes = kResidentBytes;  // of device memory that layers and Gram matrices may fill
 };
 
 struct AcceleratorOptions {
-  /// "cuda" or "cuda:N"; "cpu" computes the same on the processor, which is for tests: there the rooms' own code is
+  /// "cuda" or "cuda:N", with whole f32 products (runtime/full_precision.h); "cpu" computes the same on the processor, which is for tests: there the rooms' own code is
   /// faster, and its bits do not depend on the number of threads.
   std::string device = "cuda";
   int threads = 0;                         // of what stays on the host; 0: all processors

@@ -12,6 +12,7 @@
 #include "engine/streaming.h"
 #include "linalg/parallel.h"
 #include "runtime/chunks.h"
+#include "runtime/full_precision.h"
 #include "runtime/guard.h"
 #include "runtime/memory.h"
 #include "runtime/pieces.h"
@@ -45,10 +46,12 @@ void prepare_torch(int threads) {
 }
 
 at::Device torch_device(const std::string& name) {
+  forbid_tf32();
   if (name == "cpu") return at::kCPU;
   if (name == "privateuseone:0") return at::Device(name);  // torch's name for a device of the process's own: of tests
   const bool is_cuda = name == "cuda" || name.starts_with("cuda:");
   if (!is_cuda) fail(ErrorCode::kBadOption, "--device", "'{}' is no device; there are cpu, cuda and cuda:N", name);
+  require_no_tf32_of_cublas();
   if (!at::hasCUDA()) {
     fail(ErrorCode::kUnsupported, "--device " + name,
          "there is none: no NVIDIA GPU that works, or a libtorch built without CUDA (as Debian's is)");

@@ -48,7 +48,8 @@ class TorchEngine final : public Engine {
   Transformer transformer_;
 };
 
-/// Throws kUnsupported where torch has no such device.
+/// Throws kUnsupported where torch has no such device, and where its products of f32 could be TF32
+/// (runtime/full_precision.h).
 at::Device torch_device(const std::string& name);
 
 /// Threads (0: all processors) of torch and of this module's linear algebra, and memory that is kept for the next
