@@ -26,7 +26,7 @@ int64_t smaller_limit(int64_t a, int64_t b) {
   return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b);
 }
 
-// Of a text that is no number, such as "max": -1.
+// Of a text that is no number of ours, such as "max" or one of twenty digits: -1.
 int64_t number_of(const std::string& text) {
   std::istringstream stream(text);
   int64_t number = 0;
@@ -34,27 +34,31 @@ int64_t number_of(const std::string& text) {
 }
 
 // Of files, on the lists of what can be dropped (tmpfs is on those of anonymous pages, locked pages are on none), and
-// slabs of caches. Version 1 states a group by itself and, as total_, with those below it, whose usage is in its own.
-int64_t droppable_bytes(const std::string& stat) {
+// slabs of caches; no more than is `used`. Version 1 states a group by itself and, as total_, with those below it, whose
+// usage is in its own.
+int64_t droppable_bytes(const std::string& stat, int64_t used) {
   int64_t own = 0, total = 0;
   std::istringstream lines(stat);
   std::string line;
+  const auto add = [&](int64_t& sum, int64_t value) { sum += std::clamp<int64_t>(value, 0, used - sum); };
   while (std::getline(lines, line)) {
     std::istringstream words(line);
     std::string key;
     int64_t value = 0;
     if (!(words >> key >> value)) continue;
-    if (key == "active_file" || key == "inactive_file" || key == "slab_reclaimable") own += value;
-    if (key == "total_active_file" || key == "total_inactive_file") total += value;
+    if (key == "active_file" || key == "inactive_file" || key == "slab_reclaimable") add(own, value);
+    if (key == "total_active_file" || key == "total_inactive_file") add(total, value);
   }
   return std::max(own, total);
 }
 
+// Above `high` the kernel does not kill a group: it takes its pages back and holds its processes up, which is no speed to
+// work at. Version 1 has no such limit (its soft limit counts only where the whole machine is short).
 struct FileNames {
-  const char *limit, *usage;
+  const char *limit, *high, *usage;
 };
-constexpr FileNames kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes"};
-constexpr FileNames kVersion2{"memory.max", "memory.current"};
+constexpr FileNames kVersion1{"memory.limit_in_bytes", nullptr, "memory.usage_in_bytes"};
+constexpr FileNames kVersion2{"memory.max", "memory.high", "memory.current"};
 
 // The smallest room of a group and those above it; 0: none has a limit.
 int64_t room_from(const fs::path& mount, std::string_view group, const FileNames& names) {
@@ -64,9 +68,10 @@ int64_t room_from(const fs::path& mount, std::string_view group, const FileNames
   if (path.begin() != path.end() && *path.begin() == "..") path.clear();  // outside of what this process can see
   for (int depth = 0; depth < kMostDepth; ++depth) {
     const fs::path folder = mount / path;
-    const int64_t here = control_group_room_bytes(text_of(folder / names.limit), text_of(folder / names.usage),
-                                                  text_of(folder / "memory.stat"));
-    room = smaller_limit(room, here);
+    const std::string usage = text_of(folder / names.usage), stat = text_of(folder / "memory.stat");
+    for (const char* const name : {names.limit, names.high}) {
+      if (name != nullptr) room = smaller_limit(room, control_group_room_bytes(text_of(folder / name), usage, stat));
+    }
     if (path.empty()) break;
     path = path.parent_path();
   }
@@ -86,10 +91,9 @@ bool has_memory(std::string_view controllers) {
 }  // namespace
 
 int64_t control_group_room_bytes(const std::string& limit, const std::string& usage, const std::string& stat) {
-  const int64_t most = number_of(limit), used = number_of(usage);
-  if (most <= 0 || most >= kNoLimit) return 0;
-  if (used <= 0) return most;
-  return std::max<int64_t>(1, most - std::max<int64_t>(0, used - droppable_bytes(stat)));
+  const int64_t most = number_of(limit), used = std::max<int64_t>(0, number_of(usage));
+  if (most < 0 || most >= kNoLimit) return 0;
+  return std::max<int64_t>(1, most - (used - droppable_bytes(stat, used)));
 }
 
 int64_t control_groups_room_bytes(const std::string& membership, const fs::path& mounts) {

@@ -48,7 +48,47 @@ TEST(ControlGroupRoom, NoLimitIsNone) {
   EXPECT_EQ(control_group_room_bytes("max\n", "5\n", "anon 5\n"), 0);
   EXPECT_EQ(control_group_room_bytes("9223372036854771712\n", "5\n", "total_rss 5\n"), 0) << "version 1";
   EXPECT_EQ(control_group_room_bytes("", "", ""), 0);
+  EXPECT_EQ(control_group_room_bytes("4611686018427387904\n", "5\n", "anon 5\n"), 0) << "2^62";
   EXPECT_GT(usable_memory_bytes(), 0);
+}
+
+TEST(ControlGroupRoom, ALimitOfNothingIsALimit) {
+  EXPECT_EQ(control_group_room_bytes("0\n", "0\n", ""), 1);
+  EXPECT_EQ(control_group_room_bytes("0\n", "", "inactive_file 100\n"), 1);
+  EXPECT_EQ(control_group_room_bytes("0\n", "800\n", "inactive_file 100\n"), 1);
+}
+
+TEST(ControlGroupRoom, TextsThatAreNoNumbersAreNoLimitAndNoUsage) {
+  for (const char* limit : {"max", " ", "\n", "-1\n", "-9223372036854775808\n", "x1000\n", "99999999999999999999\n"})
+    EXPECT_EQ(control_group_room_bytes(limit, "800\n", "inactive_file 100\n"), 0) << limit;
+  for (const char* usage : {"max", " ", "\n", "-1\n", "-9223372036854775808\n", "x800\n", "99999999999999999999\n"})
+    EXPECT_EQ(control_group_room_bytes("1000\n", usage, "inactive_file 100\n"), 1000) << usage;
+  EXPECT_EQ(control_group_room_bytes("1000", "800", "inactive_file 100"), 300) << "no ends of lines";
+  EXPECT_EQ(control_group_room_bytes(" 1000 bytes\n", "\t800\n\n", "  inactive_file \t 100 kB\n"), 300);
+}
+
+TEST(ControlGroupRoom, NoMoreIsDroppedThanIsUsedWhateverTheStatisticsSay) {
+  const std::string most = "9223372036854775807";
+  for (const std::string stat :
+       {"inactive_file 801\n", "inactive_file 500\nactive_file 500\n", "total_inactive_file 400\ntotal_active_file 401\n"})
+    EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", stat), 1000) << stat;
+  for (const std::string key : {"inactive_file ", "total_inactive_file "}) {
+    const std::string stat = key + most + "\n" + key + most + "\nactive_file " + most + "\nslab_reclaimable " + most;
+    EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", stat), 1000) << stat;
+    EXPECT_EQ(control_group_room_bytes("1000\n", most + "\n", stat), 1000) << stat;
+  }
+  EXPECT_EQ(control_group_room_bytes("1000\n", most + "\n", ""), 1) << "the difference is far below zero";
+}
+
+TEST(ControlGroupRoom, LinesOfStatisticsThatSayNothingAreLeftOut) {
+  const std::string droppable = "inactive_file 100\n";
+  for (const char* line :
+       {"", "\n", "inactive_file\n", "inactive_file x\n", "inactive_file -50\n", "active_file -9223372036854775808\n",
+        "active_file 99999999999999999999\n", "inactive_file_ 50\n", "50\n", "50 active_file\n", ": :\n"}) {
+    EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", line + droppable), 300) << line;
+    EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", droppable + line), 300) << line;
+  }
+  EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", std::string("\0\0inactive_file 100\n", 20)), 200);
 }
 
 class ControlGroups : public testing::Test {
@@ -78,6 +118,21 @@ TEST_F(ControlGroups, TheTightestOfAGroupAndThoseAboveItCounts) {
   second("a", "1100", "300");
   EXPECT_EQ(control_groups_room_bytes("0::/a/b\n", mounts_), 800);
   EXPECT_EQ(control_groups_room_bytes("0::/other\n", mounts_), 0);
+}
+
+TEST_F(ControlGroups, TheSmallerOfMaxAndHighCounts) {
+  second("a/b", "1000", "100");
+  const fs::path high = mounts_ / "a/b/memory.high";
+  for (const auto& [text, room] : {std::pair{"max\n", 900}, {"600\n", 500}, {"2000\n", 900}, {"50\n", 1}, {"", 900}}) {
+    write_bytes(high, text);
+    EXPECT_EQ(control_groups_room_bytes("0::/a/b\n", mounts_), room) << text;
+  }
+  second("a/b", "max", "100");
+  write_bytes(high, "600\n");
+  EXPECT_EQ(control_groups_room_bytes("0::/a/b\n", mounts_), 500) << "high alone";
+  second("a", "max", "300");
+  write_bytes(mounts_ / "a/memory.high", "400\n");
+  EXPECT_EQ(control_groups_room_bytes("0::/a/b\n", mounts_), 100) << "that of a group above";
 }
 
 TEST_F(ControlGroups, AContainerSeesItsOwnGroupAtTheMount) {
