@@ -9,6 +9,7 @@
 #include "runtime/device_training.h"
 #include "spectrum/heavy_tailed.h"
 #include "spectrum/selection_of_rows.h"
+#include "strict_device.h"
 #include "support/memory_store.h"
 #include "support/support.h"
 
@@ -93,7 +94,34 @@ TEST(DeviceEstimate, IsExactWhereTheHostIs) {
     EXPECT_EQ(found.ks, expected.ks);
     EXPECT_GT(found.ks, 0);
     EXPECT_TRUE(found.converged);
+
+    SpectrumBase<float> spectra(std::filesystem::temp_directory_path(), c.options.route, c.options.method);
+    HostBackend<float> host(layers, spectra, PolicyNetwork<float>::initial(c.rows, c.cols, 1), {});
+    const SpectrumDistance of_host = host.distance(0, kept);
+    EXPECT_EQ(of_host.error, 0) << "the host estimates";
+    EXPECT_TRUE(of_host.converged);
+    EXPECT_NEAR(found.ks, of_host.ks, 2.0 / static_cast<double>(std::min({c.rows, c.cols, c.keep})))
+        << "further than two values that pass each other";
   }
+}
+
+// Finite weights have not been seen to fail to converge, so the device is made to go wrong.
+TEST(StrictDeviceEstimate, IsExactWhereItDoesNotConverge) {
+  if (test::test_device() != "privateuseone:0") GTEST_SKIP() << "for PRUNENET_TEST_DEVICE=privateuseone:0";
+  const Chosen chosen = choices().front();
+  GivenLayers<float> layers({chosen.w});
+  const SpectrumDistance exact = device_backend(layers, {})->distance(0, chosen.kept);
+  const auto device = device_backend(layers, estimating());
+  test::spoiled_columns = kThinVectors;
+  test::spoiled_products = 0;
+  const SpectrumDistance found = device->distance(0, chosen.kept);
+  test::spoiled_columns = 0;
+  EXPECT_GT(test::spoiled_products, 0) << "no estimate was tried: this shows nothing";
+  EXPECT_EQ(found.ks, exact.ks);
+  EXPECT_EQ(found.error, 0);
+  EXPECT_TRUE(found.converged);
+  const SpectrumDistance estimated = device_backend(layers, estimating())->distance(0, chosen.kept);
+  EXPECT_GT(estimated.error, 0) << "nothing is spoiled any more";
 }
 
 TEST(DeviceEstimate, OfAllRowsAndOfAZeroLayerIsNoDistance) {

@@ -20,6 +20,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+
+#include "strict_device.h"
 
 namespace {
 
@@ -105,6 +108,11 @@ void require_one_device(const c10::OperatorHandle& op, const torch::jit::Stack& 
 void on_the_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   require_one_device(op, *stack);
   at::native::cpu_fallback(op, stack);
+  if (op.schema().name() != "aten::mm") return;
+  const at::Tensor product = stack->back().toTensor();
+  if (product.size(1) != prunenet::test::spoiled_columns) return;
+  revealed(product).fill_(std::numeric_limits<double>::quiet_NaN());
+  ++prunenet::test::spoiled_products;
 }
 
 at::Tensor as_strided(const at::Tensor& tensor, at::IntArrayRef sizes, at::IntArrayRef strides,
