@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# The published policy at LLaMA-2-7B's shape: seconds of a layer-episode and peak anonymous memory for several numbers of
-# layers, and what that makes for 32 layers and 20 episodes. Shows whether time is linear in layers.
+# The published policy at LLaMA-2-7B's shape: seconds of an episode and peak anonymous memory for several numbers of layers.
+# Shows whether time is linear in layers.
 # Two runs a size, of FEW and of MANY episodes: their difference is the episodes' time, the rest is what comes once (reading,
 # dense spectra). An episode takes a part that every layer adds to and one that is the same for any number of layers (its
-# state goes into the journal): with three sizes or more the straight line through them tells the two apart.
+# state goes into the journal), so that "episode s/layer" falls as layers are added, and no size by itself says what 32 layers
+# take. With three sizes or more the straight line through them tells the two parts apart; two lines below the table say what
+# it makes of 32 layers and 20 episodes, and how far the sizes are from it. With one or two sizes, whose line would fit
+# whatever they are, there is the table alone.
 # With 32 layers and MANY 20 the second run is the whole training, in column "the longer run s".
 # Usage: bench/policy_scale.sh ["2 4 8"] [FEW] [MANY] [options for train, e.g. --spectrum estimate]
 source "$(dirname "$0")/common.sh"
@@ -12,7 +15,7 @@ few=${2:-1}
 many=${3:-11}
 shift $(($# < 3 ? $# : 3))
 export PRUNENET_CACHE=$scratch/cache  # spectra that an earlier run left would hide what comes once
-echo "layers  once s/layer  episode s  episode s/layer  the longer run s  peak anonymous MiB  mapped files MiB  32 layers x 20 episodes s"
+echo "layers  once s/layer  episode s  episode s/layer  the longer run s  peak anonymous MiB  mapped files MiB"
 for layers in $sizes; do
   "$make_checkpoint" "$scratch/model" --shape llama2-7b --layers "$layers" >/dev/null
   for episodes in "$few" "$many"; do
@@ -24,8 +27,8 @@ for layers in $sizes; do
   done
   awk -v layers="$layers" -v few="$few" -v many="$many" -v a="$s_few" -v b="$s_many" -v anon="$peak_anon_kib" -v mapped="$peak_mapped_kib" 'BEGIN {
     episode = (b - a) / (many - few); once = (a - few * episode) / layers
-    printf "%6d  %12.2f  %9.2f  %15.3f  %16.1f  %18.0f  %16.0f  %25.0f\n",
-           layers, once, episode, episode / layers, b, anon / 1024, mapped / 1024, 32 * once + 20 * 32 / layers * episode
+    printf "%6d  %12.2f  %9.2f  %15.3f  %16.1f  %18.0f  %16.0f\n",
+           layers, once, episode, episode / layers, b, anon / 1024, mapped / 1024
     printf "%d %.6f %.6f\n", layers, episode, once >> "'"$scratch"'/sizes" }'
   rm -rf "$scratch/model" "$scratch"/policy*
 done
