@@ -1,13 +1,16 @@
 // The options of every verb that runs a model.
 #include "cli/engine_options.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 
 #include "base/cancel.h"
+#include "cli/format.h"
 #include "engine/load.h"
+#include "engine/streaming.h"
 
 namespace prunenet::cli {
 namespace {
@@ -92,6 +95,31 @@ std::unique_ptr<Accelerator> open_accelerator(const std::string& device, int thr
   accelerator.threads = threads;
   accelerator.throw_if_cancelled = &throw_if_cancelled;
   return load_accelerator(accelerator);
+}
+
+void require_device(const std::string& device, int threads) {
+  open_accelerator(device, threads);
+}
+
+std::optional<std::string> memory_hint(const OpenModel& open, const EngineVerbOptions& options) {
+  constexpr double kMuch = 4e9;
+  const bool is_f32 = options.dtype == "f32";
+  EngineOptions engine;
+  engine.device = options.device;
+  engine.stream = options.stream;
+  const auto bytes_in = [&](ComputeType type) { return converted_weight_bytes(open.checkpoint, open.model, type); };
+  const int64_t converted = bytes_in(is_f32 ? ComputeType::kF32 : ComputeType::kBf16), free = usable_memory_bytes();
+  const auto bytes = static_cast<double>(converted);
+  if (options.device != "cpu" || engine_streams(engine, converted, free)) return std::nullopt;
+  if (bytes <= kMuch && (free == 0 || 2 * bytes <= static_cast<double>(free))) return std::nullopt;
+  std::string hint = fmt::format("the weights in {} will take {} of memory", options.dtype, format_bytes(bytes));
+  if (free > 0) hint += fmt::format(", and {} are free", format_bytes(static_cast<double>(free)));
+  hint += ": ";
+  if (is_f32) {
+    const auto in_bf16 = static_cast<double>(bytes_in(ComputeType::kBf16));
+    hint += fmt::format("--dtype bf16 takes {}, ", in_bf16 > 0 ? format_bytes(in_bf16) : "none of it");
+  }
+  return hint + "--stream holds one layer at a time";
 }
 
 std::string engine_words(const EngineVerbOptions& options) {

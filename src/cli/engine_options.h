@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/progress.h"
@@ -38,6 +39,13 @@ void add_device_option(CLI::App& verb, std::string& device);
 /// What chooses, refits and trains on that device; null for "cpu", where the host does. Throws what load_accelerator
 /// throws.
 std::unique_ptr<Accelerator> open_accelerator(const std::string& device, int threads);
+
+/// To be asked before a run says or does anything. Throws what load_accelerator throws; "cpu" is there.
+void require_device(const std::string& device, int threads);
+
+/// A sentence on what would take less memory, where the engine on the CPU will convert more than 4 GB of weights, or
+/// more than half of the memory that is free.
+std::optional<std::string> memory_hint(const OpenModel& open, const EngineVerbOptions& options);
 
 /// "f32 on cpu", for reports and tables.
 std::string engine_words(const EngineVerbOptions& options);

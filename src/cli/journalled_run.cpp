@@ -15,6 +15,7 @@
 #include "cli/format.h"
 #include "engine/load.h"
 #include "linalg/blas_info.h"
+#include "policy/trainer.h"
 
 namespace prunenet::cli {
 namespace {
@@ -124,6 +125,12 @@ RunJournal::Identity run_identity(const std::string& verb, const OpenModel& open
   // Kernels differ in their last bits.
   identity.emplace_back("linear algebra", arithmetic_name());
   return identity;
+}
+
+std::string trained_words(const ResultStore& store, int64_t episodes) {
+  const int64_t trained = num_trained_episodes(store);
+  return trained == 0 ? "which has trained no episode yet"
+                      : fmt::format("which has trained {} of {} episodes", trained, episodes);
 }
 
 JournalledRun::JournalledRun(const std::string& output, RunJournal::Identity identity, bool restart)

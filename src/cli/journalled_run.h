@@ -31,6 +31,9 @@ std::string ids_hash(const std::vector<std::vector<TokenId>>& sequences);
 /// The libraries behind the engine; empty where there is none, of which whoever needs it will say more. Loads it.
 std::string engine_name();
 
+/// "which has trained 3 of 20 episodes", of a store whose run trains the published policy.
+std::string trained_words(const ResultStore& store, int64_t episodes);
+
 class JournalledRun {
  public:
   /// Throws what RunJournal throws.

@@ -24,6 +24,10 @@ std::string version_text() {
 void install_signals() {
   std::signal(SIGINT, [](int) { prunenet::request_cancel(); });
   std::signal(SIGTERM, [](int) { prunenet::request_cancel(); });
+  // The terminal is gone. Under nohup it is ignored, and stays so.
+  struct sigaction former {};
+  const bool is_ignored = ::sigaction(SIGHUP, nullptr, &former) == 0 && former.sa_handler == SIG_IGN;
+  if (!is_ignored) std::signal(SIGHUP, [](int) { prunenet::request_cancel(); });
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then an error of write(), reported like a full disk
 }
 
@@ -39,6 +43,13 @@ std::string usage_problem(const CLI::App& program, const CLI::ParseError& error)
   }
   const std::string help = " (prunenet " + program.get_subcommands().front()->get_name() + " --help)";
   if (!left.empty()) return "'" + left.front() + "' was not expected" + help;
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    for (const CLI::Option* option : program.get_subcommands().front()->get_options()) {
+      if (option->get_items_expected_max() != 1 || option->count() < 2) continue;
+      const std::string times = option->count() == 2 ? "twice" : std::to_string(option->count()) + " times";
+      return option->get_name() + ": is given " + times + help;
+    }
+  }
   return error.what() + help;
 }
 

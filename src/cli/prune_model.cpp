@@ -14,6 +14,7 @@
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
 #include "cli/journalled_run.h"
+#include "cli/policy_phases.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
 #include "slice/slice.h"
@@ -100,6 +101,17 @@ std::string artefact_text(const PruneOptions& options, const OpenModel& open, co
   return text + "\n ]\n}\n";
 }
 
+// What the policy and the spectra have to do, for counting.
+CostRequest cost_of_choice(const PruneOptions& options, const OpenModel& open, const std::vector<int64_t>& widths) {
+  CostRequest request;
+  request.open = &open;
+  request.selection = &options.selection;
+  request.training = &options.training;
+  request.engine = &options;
+  request.widths = widths;
+  return request;
+}
+
 // Fills in the mask, and what came with it.
 void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spectra, ResultStore& store,
             Outcome& outcome, Progress& progress) {
@@ -118,8 +130,13 @@ void choose(const PruneOptions& options, const OpenModel& open, RunSpectra& spec
     outcome.choice.mask = outcome.self->changed->mask();
   } else {
     const auto widths = planned_widths(options.selection, open, progress);
-    const TimedPhase phase(&outcome.times, options.trains() ? "training" : "scoring");
-    outcome.choice = choose_neurons(open, options.selection, options.training, widths, spectra, store, progress);
+    std::optional<TrainedPolicy> trained;
+    if (options.trains()) {
+      trained = train_policy(open, options.selection, options.training, widths, spectra, store, progress);
+      add_training_phases(cost_of_choice(options, open, widths), *trained, outcome.times);
+    }
+    const TimedPhase phase(&outcome.times, "scoring");
+    outcome.choice = choose_neurons(open, options.selection, widths, std::move(trained), progress);
   }
   outcome.widths = outcome.choice.mask.kept_widths();
   for (size_t l = 0; l < outcome.widths.size(); ++l) {
@@ -221,8 +238,10 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultSt
   RunSpectra spectra(options.training, open.model, resolved_path(options.output).parent_path());
   choose(options, open, spectra, store, outcome, progress);
   if (options.uses_policy() || !options.report.empty()) {
-    const TimedPhase phase(&outcome.times, "spectra of the choice");
+    TimedPhase phase(&outcome.times, "spectra of the choice");
     outcome.spectra = layer_spectra(open, outcome.choice.mask, spectra, progress);
+    count_spectra_of_choice(cost_of_choice(options, open, outcome.widths), outcome.choice.trained, spectra.num_cached(),
+                            phase);
   }
 
   Edits edits;

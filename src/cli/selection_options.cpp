@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/scratch_file.h"
+#include "base/system.h"
 #include "base/version.h"
 #include "calibrate/energy_scorer.h"
 #include "cli/engine_options.h"
@@ -229,7 +230,9 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
   options.seed = selection.seed;
   AdamWOptions adamw;
   adamw.learning_rate = training.learning_rate;
+  const Stopwatch making;
   auto initial = PolicyNetwork<Real>::initial(hidden_units_for(layers), layers.cols(), selection.seed);
+  const double making_s = making.elapsed_s();
   std::unique_ptr<PolicyBackend> backend;
   if (const auto accelerator = open_accelerator(training.device, training.threads)) {
     backend = accelerator->policy_backend(layers, initial, {adamw, route_of(training), spectrum_method(training, open.model), kResidentBytes});
@@ -242,6 +245,10 @@ TrainedPolicy train_with(const OpenModel& open, const SelectionOptions& selectio
   trained.file.network = std::move(result.policy);
   trained.episodes = std::move(result.episodes);
   trained.best_episode = result.best_episode;
+  trained.first_episode = result.first_episode;
+  trained.times = result.times;
+  trained.times.keeping += making_s;
+  trained.num_cached = spectra.num_cached();
   return trained;
 }
 
@@ -272,9 +279,8 @@ TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& select
   return trained;
 }
 
-Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store,
-                         Progress& progress) {
+Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const std::vector<int64_t>& widths,
+                      std::optional<TrainedPolicy> trained, Progress& progress) {
   Choice choice;
   if (!selection.mask.empty()) {
     choice.mask = read_mask(selection.mask, open.model);
@@ -284,12 +290,8 @@ Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, 
   std::unique_ptr<NeuronScorer> scorer;
   CheckpointLayers<float> layers(open.checkpoint, open.model);
   if (selection.method == "prunenet") {
-    if (selection.policy.empty()) {
-      choice.trained = train_policy(open, selection, training, widths, spectra, store, progress);
-      choice.policy = choice.trained->file;
-    } else {
-      choice.policy = load_policy(selection.policy);
-    }
+    choice.trained = std::move(trained);
+    choice.policy = choice.trained ? choice.trained->file : load_policy(selection.policy);
     const PolicySelect how = selection.select == "top" ? PolicySelect::kTop : PolicySelect::kSample;
     scorer = prunenet_scorer(choice.policy->network, layers, how, selection.seed);
   } else if (selection.method == "random") {

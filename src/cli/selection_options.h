@@ -74,6 +74,8 @@ class RunSpectra {
   /// `scratch`: where a nameless scratch file may go; its nearest existing folder is taken.
   RunSpectra(const TrainingOptions& options, const ModelDescription& model, std::filesystem::path scratch);
   bool f64() const { return f64_; }
+  /// Layers whose whole spectrum the cache held.
+  int64_t num_cached() const { return f64_ ? in_f64_->num_cached() : in_f32_->num_cached(); }
   /// The store in the precision of the run: Real is double where f64(), else float.
   template <typename Real>
   SpectrumBase<Real>& store();
@@ -89,6 +91,9 @@ struct TrainedPolicy {
   std::vector<EpisodeResult> episodes;
   int64_t best_episode = 0;
   bool estimated = false;  // its KS values
+  int64_t first_episode = 0;  // those before it were found in the store
+  TrainTimes times;           // of what was done anew; the policy's first parameters count as kept
+  int64_t num_cached = 0;     // layers whose whole spectrum the cache held
 };
 /// Trains a policy on the model, going on from what `store` holds of this run.
 TrainedPolicy train_policy(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
@@ -100,8 +105,9 @@ struct Choice {
   std::optional<TrainedPolicy> trained;     // where the method trained a policy
   std::optional<PolicyFile> policy;         // the one that was used
 };
-Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const TrainingOptions& training,
-                      const std::vector<int64_t>& widths, RunSpectra& spectra, ResultStore& store, Progress& progress);
+/// `trained`: the policy, where the method trains one.
+Choice choose_neurons(const OpenModel& open, const SelectionOptions& selection, const std::vector<int64_t>& widths,
+                      std::optional<TrainedPolicy> trained, Progress& progress);
 
 /// SHA-256 over the parameters of a policy.
 std::string policy_hash(const PolicyNetwork<float>& network);

@@ -61,6 +61,11 @@ bool runs_model_always(const SelfVerbOptions& options) {
          (options.check_said && options.check > 0) || (options.allocate == "adaptive" && options.curves == "kl");
 }
 
+bool will_run_model(const SelfVerbOptions& options) {
+  const bool has_moments = !options.moments.empty() && std::filesystem::exists(options.moments);
+  return needs_engine(options) && (!has_moments || runs_model_always(options));
+}
+
 void add_self_options(CLI::App& verb, SelfVerbOptions& options) {
   const char* group = "Options of --method self";
   const auto count = [](int64_t least) { return CLI::Range(least, int64_t{1'000'000}); };

@@ -41,6 +41,8 @@ void check_self_options(const CLI::App& verb, const SelfVerbOptions& options, bo
 bool needs_engine(const SelfVerbOptions& options);
 /// Whether it does so even where --moments exist already.
 bool runs_model_always(const SelfVerbOptions& options);
+/// Whether it does so now: those that exist spare it what only fills them.
+bool will_run_model(const SelfVerbOptions& options);
 /// sequential, one-shot or none.
 std::string resolved_refit(const SelfVerbOptions& options);
 

@@ -91,7 +91,7 @@ class SelfRunner {
     open_moments();
     SelfOptions options = pruner_options(self_, *request_.selection, open_);  // reads a given text: what is wrong with it shows at once
     options.times = request_.times;
-    if (wants_engine()) {
+    if (will_run_model(self_)) {
       const TimedPhase phase(request_.times, "loading the model");
       engine_ = open_engine(open_, *request_.engine, progress_);
     }
@@ -151,9 +151,6 @@ class SelfRunner {
   bool said(const char* name) const {
     return request_.selection->verb != nullptr && was_said(*request_.selection->verb, name);
   }
-
-  // Whether anything of this run has the model compute.
-  bool wants_engine() const { return needs_engine(self_) && (!reader_ || runs_model_always(self_)); }
 
   // Not whether there happens to be an engine: a run that fills a folder of moments and one that finds it are to say
   // the same.

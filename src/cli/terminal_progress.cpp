@@ -6,66 +6,79 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/error.h"
 #include "cli/format.h"
 
 namespace prunenet::cli {
 namespace {
-constexpr double kRedrawEvery_s = 0.1;
-constexpr double kLogEvery_s = 15;  // a stage shorter than this gets one line, at its end
+
 constexpr int kBarWidth = 28;
-}  // namespace
 
-TerminalProgress::~TerminalProgress() { clear_bar(); }
-
-void TerminalProgress::begin(std::string_view stage, double total) {
-  stage_ = stage;
-  total_ = total;
-  done_ = 0;
-  watch_ = Stopwatch();
-  next_draw_s_ = terminal_ ? kRedrawEvery_s : kLogEvery_s;
-  if (terminal_ && !quiet_) draw(0);  // the first unit may be long in coming
-}
-
-void TerminalProgress::advance(double units) {
-  done_ += units;
-  if (quiet_) return;
-  const double elapsed_s = watch_.elapsed_s();
-  if (elapsed_s < next_draw_s_) return;
-  next_draw_s_ = elapsed_s + (terminal_ ? kRedrawEvery_s : kLogEvery_s);
-  draw(elapsed_s);
-}
-
-void TerminalProgress::draw(double elapsed_s) {
-  const double share = total_ > 0 ? std::clamp(done_ / total_, 0.0, 1.0) : 1.0;
-  const std::string left = share > 0.01 ? format_duration(elapsed_s * (1 - share) / share) + " left" : "";
-  if (terminal_) {
-    const int filled = static_cast<int>(share * kBarWidth);
-    fmt::print(stderr, "\r\033[K{:<20} [{:#<{}}{:.<{}}] {:3.0f} %  {}", stage_, "", filled, "", kBarWidth - filled, 100 * share, left);
-    bar_shown_ = true;
-  } else {
-    fmt::print(stderr, "{}: {:.0f} %, {}\n", stage_, 100 * share, left);
-  }
+// fmt::print would throw.
+void write(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
+}  // namespace
+
+TerminalProgress::~TerminalProgress() {
+  clear_bar();
+}
+
+void TerminalProgress::begin(std::string_view stage, double total) {
+  stages_.push_back({.name = std::string(stage), .total = total, .next_draw_s = every_s_});
+  if (terminal_ && !quiet_) draw(stages_.back(), 0);  // the first unit may be long in coming
+}
+
+void TerminalProgress::advance(double units) {
+  PRUNENET_CHECK(!stages_.empty());
+  Stage& stage = stages_.back();
+  stage.done += units;
+  if (quiet_) return;
+  const double own_s = stage.own_s();
+  if (own_s < stage.next_draw_s) return;
+  stage.next_draw_s = own_s + every_s_;
+  draw(stage, own_s);
+}
+
+void TerminalProgress::draw(const Stage& stage, double own_s) {
+  const double share = stage.total > 0 ? std::clamp(stage.done / stage.total, 0.0, 1.0) : 1.0;
+  const std::string left = share > 0.01 ? format_duration(own_s * (1 - share) / share) + " left" : "";
+  if (terminal_) {
+    const int filled = static_cast<int>(share * kBarWidth);
+    write(fmt::format("\r\033[K{:<20} [{:#<{}}{:.<{}}] {:3.0f} %  {}", stage.name, "", filled, "", kBarWidth - filled,
+                      100 * share, left));
+    bar_shown_ = true;
+  } else if (share < 1) {  // else its end says more
+    write(fmt::format("{}: {:.0f} % in {}{}{}\n", stage.name, 100 * share, format_duration(own_s),
+                      left.empty() ? "" : ", ", left));
+  }
+}
+
 void TerminalProgress::clear_bar() {
-  if (bar_shown_) fmt::print(stderr, "\r\033[K");
+  if (bar_shown_) write("\r\033[K");
   bar_shown_ = false;
 }
 
 void TerminalProgress::end() {
+  PRUNENET_CHECK(!stages_.empty());
   clear_bar();
-  if (!quiet_) fmt::print(stderr, "{}: done in {}\n", stage_, format_duration(watch_.elapsed_s()));
+  const Stage stage = std::move(stages_.back());
+  stages_.pop_back();
+  const double elapsed_s = stage.watch.elapsed_s();
+  if (!stages_.empty()) stages_.back().inner_s += elapsed_s;
+  if (!quiet_) write(fmt::format("{}: done in {}\n", stage.name, format_duration(elapsed_s - stage.inner_s)));
 }
 
 void TerminalProgress::warn(std::string_view message) {
   clear_bar();
-  fmt::print(stderr, "warning: {}\n", message);
+  write(fmt::format("warning: {}\n", message));
 }
 
 void TerminalProgress::note(std::string_view message) {
   clear_bar();
-  if (!quiet_) fmt::print(stderr, "{}\n", message);
+  if (!quiet_) write(fmt::format("{}\n", message));
 }
 
 }  // namespace prunenet::cli

@@ -72,6 +72,7 @@ void finish_train(const TrainVerbOptions& options, const OpenModel& open, Journa
 void train(TrainVerbOptions options) {
   const Stopwatch watch;
   const auto progress = make_progress(options);
+  require_device(options.training.device, options.usable_threads());
   RunJournal::clear_finished(resolved_path(options.output));
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
   require_output_possible(options, options.force || may_go_on);
@@ -83,7 +84,7 @@ void train(TrainVerbOptions options) {
   if (former && is_trained(options.output, *former)) options.force = true;
   if (may_go_on) require_output_possible(options, options.force);
   if (!run.goes_on()) require_train_fits(options, open, *progress);
-  run.say_what_is_there("", *progress);
+  run.say_what_is_there(trained_words(run.store(), options.training.episodes), *progress);
   try {
     run.claim();
     finish_train(options, open, run, *progress, watch);

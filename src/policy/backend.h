@@ -22,6 +22,11 @@ class PolicyBackend {
   virtual int64_t rows(int64_t layer) const = 0;  // F of the layer
   /// logit of every row [rows(layer)], by the parameters as they are now.
   virtual Vector<double> logits(int64_t layer) = 0;
+  /// Whether `prepare` does anything.
+  virtual bool prepares() const { return false; }
+  /// Does ahead of time what the first `distance` of the layer with so many `kept` rows would begin with: the spectrum
+  /// of the whole layer, and what choices of its rows are taken off. The distances have the same bits without it.
+  virtual void prepare(int64_t /*layer*/, int64_t /*kept*/) {}
   /// The distance between the spectrum of the layer and that of its `kept` rows (ascending, not empty).
   virtual SpectrumDistance distance(int64_t layer, std::span<const int64_t> kept) = 0;
   /// One AdamW step along the gradient that belongs to dloss/dlogit `dlogit` [rows(layer)].

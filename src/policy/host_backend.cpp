@@ -39,6 +39,11 @@ Vector<double> HostBackend<Real>::logits(int64_t layer) {
 }
 
 template <typename Real>
+void HostBackend<Real>::prepare(int64_t layer, int64_t kept) {
+  spectra_.prepare(layer, weights(layer), kept);
+}
+
+template <typename Real>
 SpectrumDistance HostBackend<Real>::distance(int64_t layer, std::span<const int64_t> kept) {
   return spectra_.distance(layer, weights(layer), kept);
 }

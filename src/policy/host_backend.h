@@ -41,6 +41,8 @@ class HostBackend final : public PolicyBackend {
   int64_t num_layers() const override { return source_.num_layers(); }
   int64_t rows(int64_t layer) const override { return source_.rows(layer); }
   Vector<double> logits(int64_t layer) override;
+  bool prepares() const override { return true; }
+  void prepare(int64_t layer, int64_t kept) override;
   SpectrumDistance distance(int64_t layer, std::span<const int64_t> kept) override;
   void update(int64_t layer, std::span<const double> dlogit) override;
   void save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const override;

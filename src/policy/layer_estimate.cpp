@@ -10,12 +10,15 @@ bool can_estimate(SpectrumMethod method, SpectrumRoute route, int64_t rows, int6
          kept > cols && kept < rows;
 }
 
+void LayerEstimate::prepare(LayerProber& prober) {
+  if (probes_) return;
+  row_weights_ = prober.row_weights();
+  probes_ = prober.without({});
+}
+
 SpectrumDistance LayerEstimate::distance(std::span<const double> whole, std::span<const int64_t> kept,
                                          LayerProber& prober) {
-  if (!probes_) {
-    row_weights_ = prober.row_weights();
-    probes_ = prober.without({});
-  }
+  prepare(prober);
   const std::vector<int64_t> removed = removed_rows(kept, static_cast<int64_t>(row_weights_.size()));
   double all_weight = 0, removed_weight = 0;
   for (const double weight : row_weights_) all_weight += weight;

@@ -36,6 +36,8 @@ class LayerProber {
 /// What is remembered of one layer between its choices.
 class LayerEstimate {
  public:
+  /// What every distance begins with, unless it is done already: the probes of the whole layer.
+  void prepare(LayerProber& prober);
   /// How far the `kept` rows' spectrum is from the layer's, whose singular values are `whole`. The prober is that of
   /// the same layer each time. Not converged: no estimate.
   SpectrumDistance distance(std::span<const double> whole, std::span<const int64_t> kept, LayerProber& prober);

@@ -72,6 +72,7 @@ typename SpectrumBase<Real>::Layer& SpectrumBase<Real>::known(int64_t layer, con
   Layer known;
   if (auto cached = cache_.find(key, std::min(w.rows(), w.cols()))) {
     known.spectrum = std::move(*cached);
+    ++num_cached_;
   } else {
     known.spectrum = rows_of(layer, w).all();
     cache_.put(key, known.spectrum);
@@ -89,17 +90,37 @@ Spectrum SpectrumBase<Real>::kept(int64_t layer, const Matrix<Real>& w, std::spa
   return rows_of(layer, w).kept(rows);
 }
 
+// Where `kept` rows are estimated, hands the layer's prober to `use`; else gives false.
+template <typename Real>
+template <typename Use>
+bool SpectrumBase<Real>::with_estimate(Layer& base, int64_t layer, const Matrix<Real>& w, int64_t kept,
+                                       const Use& use) {
+  if (!base.spectrum.converged || !can_estimate(method_, route_, w.rows(), w.cols(), kept)) return false;
+  const Matrix<Real>& gram = gram_of(layer, w);
+  if (scales_.at(layer) != 1) return false;
+  HostProber<Real> prober(gram, w);
+  use(prober);
+  return true;
+}
+
+template <typename Real>
+void SpectrumBase<Real>::prepare(int64_t layer, const Matrix<Real>& w, int64_t kept) {
+  Layer& base = known(layer, w);
+  if (route_ == SpectrumRoute::kDirect) return;
+  if (!with_estimate(base, layer, w, kept, [&](HostProber<Real>& prober) { base.estimate.prepare(prober); }) &&
+      !scales_.contains(layer)) {
+    gram_of(layer, w);  // the cache knew the spectrum: draws want the matrix
+  }
+}
+
 template <typename Real>
 SpectrumDistance SpectrumBase<Real>::distance(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows) {
   Layer& base = known(layer, w);
-  if (base.spectrum.converged && can_estimate(method_, route_, w.rows(), w.cols(), static_cast<int64_t>(rows.size()))) {
-    const Matrix<Real>& gram = gram_of(layer, w);
-    if (scales_.at(layer) == 1) {
-      HostProber<Real> prober(gram, w);
-      const SpectrumDistance distance = base.estimate.distance(base.spectrum.singular_values, rows, prober);
-      if (distance.converged) return distance;
-    }
-  }
+  SpectrumDistance distance;
+  const auto estimate = [&](HostProber<Real>& prober) {
+    distance = base.estimate.distance(base.spectrum.singular_values, rows, prober);
+  };
+  if (with_estimate(base, layer, w, static_cast<int64_t>(rows.size()), estimate) && distance.converged) return distance;
   const Spectrum some = kept(layer, w, rows);
   return {ks_statistic(base.spectrum.singular_values, some.singular_values), 0, base.spectrum.converged && some.converged};
 }

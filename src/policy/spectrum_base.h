@@ -22,6 +22,11 @@ class SpectrumBase {
                SpectrumCache cache = {});
   /// Singular values of the whole layer. `w` is its matrix, loaded.
   const Spectrum& whole(int64_t layer, const Matrix<Real>& w);
+  /// Does what the first `distance` of so many `kept` rows would begin with: the layer's Gram matrix, its spectrum, and
+  /// the probes of an estimate.
+  void prepare(int64_t layer, const Matrix<Real>& w, int64_t kept);
+  /// Layers whose spectrum was found in the cache.
+  int64_t num_cached() const { return num_cached_; }
   /// Singular values of the kept rows.
   Spectrum kept(int64_t layer, const Matrix<Real>& w, std::span<const int64_t> rows);
   /// How far the kept rows' spectrum is from the whole layer's. By kEstimate where can_estimate() says so, squares are
@@ -36,11 +41,14 @@ class SpectrumBase {
   RowSpectrum<Real> rows_of(int64_t layer, const Matrix<Real>& w);
   const Matrix<Real>& gram_of(int64_t layer, const Matrix<Real>& w);
   Layer& known(int64_t layer, const Matrix<Real>& w);
+  template <typename Use>
+  bool with_estimate(Layer& base, int64_t layer, const Matrix<Real>& w, int64_t kept, const Use& use);
 
   SpectrumRoute route_;
   SpectrumMethod method_;
   GramStore<Real> grams_;
   SpectrumCache cache_;
+  int64_t num_cached_ = 0;
   std::map<int64_t, Layer> layers_;
   std::map<int64_t, Real> scales_;
   Matrix<Real> gram_buffer_;

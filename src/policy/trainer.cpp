@@ -17,12 +17,30 @@ struct LayerDraw {
   double reward = 0;
 };
 
+// Adds the time that it lives to a sum.
+class Timed {
+ public:
+  explicit Timed(double& sum) : sum_(sum) {}
+  ~Timed() { sum_ += watch_.elapsed_s(); }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  double& sum_;
+  Stopwatch watch_;
+};
+
 // One episode over all layers: the draws and their rewards, then the updates.
 class Episode {
  public:
   Episode(PolicyBackend& backend, const std::vector<int64_t>& keep, const TrainOptions& options, int64_t index,
-          Progress& progress)
-      : backend_(backend), keep_(keep), options_(options), step_(static_cast<uint32_t>(index)), progress_(progress) {}
+          TrainTimes& times, Progress& progress)
+      : backend_(backend),
+        keep_(keep),
+        options_(options),
+        step_(static_cast<uint32_t>(index)),
+        times_(times),
+        progress_(progress) {}
 
   EpisodeResult run(bool& converged) {
     const Stopwatch watch;
@@ -45,13 +63,13 @@ class Episode {
 
  private:
   LayerDraw act(int64_t l, bool& converged) {
-    const auto layer = static_cast<uint32_t>(l);
     const auto layers = static_cast<double>(backend_.num_layers());
-    const auto noise = logistic_noise(backend_.rows(l), options_.seed, RandomStage::kPolicyAct, layer, step_);
-    const auto weights = log_keep_probabilities(backend_.logits(l), noise);
     LayerDraw draw;
-    draw.rows = draw_rows(weights, keep_[static_cast<size_t>(l)], options_.seed, RandomStage::kPolicySample, layer, step_);
-    const SpectrumDistance distance = backend_.distance(l, draw.rows);
+    draw.rows = drawn_rows(l);
+    const SpectrumDistance distance = [&] {
+      const Timed timed(times_.draw_spectra);
+      return backend_.distance(l, draw.rows);
+    }();
     converged = converged && distance.converged;
     draw.reward = spectrum_reward(distance.ks);
     record_.total_reward += draw.reward;
@@ -61,7 +79,16 @@ class Episode {
     return draw;
   }
 
+  std::vector<int64_t> drawn_rows(int64_t l) {
+    const Timed timed(times_.drawing);
+    const auto layer = static_cast<uint32_t>(l);
+    const auto noise = logistic_noise(backend_.rows(l), options_.seed, RandomStage::kPolicyAct, layer, step_);
+    const auto weights = log_keep_probabilities(backend_.logits(l), noise);
+    return draw_rows(weights, keep_[static_cast<size_t>(l)], options_.seed, RandomStage::kPolicySample, layer, step_);
+  }
+
   void update(int64_t l, const LayerDraw& draw) {
+    const Timed timed(times_.updating);
     const auto noise =
         logistic_noise(backend_.rows(l), options_.seed, RandomStage::kPolicyUpdate, static_cast<uint32_t>(l), step_);
     const double reward = discounted_reward(draw.reward, l, options_.gamma);
@@ -72,9 +99,24 @@ class Episode {
   const std::vector<int64_t>& keep_;
   const TrainOptions& options_;
   uint32_t step_;
+  TrainTimes& times_;
   Progress& progress_;
   EpisodeResult record_;
 };
+
+// A whole layer's spectrum takes as long as many estimates of draws: within the first episode nobody could say how long
+// the rest will take.
+void prepare_layers(PolicyBackend& backend, const std::vector<int64_t>& keep, TrainTimes& times, Progress& progress) {
+  if (!backend.prepares()) return;
+  const Timed timed(times.whole_spectra);
+  progress.begin("spectra of whole layers", static_cast<double>(backend.num_layers()));
+  for (int64_t l = 0; l < backend.num_layers(); ++l) {
+    throw_if_cancelled();
+    backend.prepare(l, keep[static_cast<size_t>(l)]);
+    progress.advance(1);
+  }
+  progress.end();
+}
 
 }  // namespace
 
@@ -82,20 +124,30 @@ TrainResult train_prunenet(PolicyBackend& backend, const std::vector<int64_t>& k
                            ResultStore& store, Progress& progress) {
   const int64_t layers = backend.num_layers();
   PRUNENET_CHECK(layers > 0 && keep.size() == static_cast<size_t>(layers) && options.episodes > 0);
+  TrainResult result;
   TrainingState state(store, backend);
-  TrainingProgress done = state.load(options.episodes).value_or(TrainingProgress{});
-  progress.begin("training the policy", static_cast<double>(options.episodes * layers));
-  progress.advance(static_cast<double>(static_cast<int64_t>(done.episodes.size()) * layers));
-  for (auto episode = static_cast<int64_t>(done.episodes.size()); episode < options.episodes; ++episode) {
-    done.episodes.push_back(Episode(backend, keep, options, episode, progress).run(done.converged));
+  TrainingProgress done = [&] {
+    const Timed timed(result.times.keeping);
+    return state.load(options.episodes).value_or(TrainingProgress{});
+  }();
+  result.first_episode = static_cast<int64_t>(done.episodes.size());
+  if (result.first_episode < options.episodes) prepare_layers(backend, keep, result.times, progress);
+  progress.begin("training the policy", static_cast<double>((options.episodes - result.first_episode) * layers));
+  for (int64_t episode = result.first_episode; episode < options.episodes; ++episode) {
+    done.episodes.push_back(Episode(backend, keep, options, episode, result.times, progress).run(done.converged));
     if (done.episodes.back().total_reward > done.best_reward) {
       done.best_reward = done.episodes.back().total_reward;
       done.best_episode = episode;
     }
+    const Timed timed(result.times.keeping);
     state.save(done, episode + 1 == options.episodes);
   }
   progress.end();
-  return {state.best(), done.best_episode, std::move(done.episodes), done.converged};
+  result.policy = state.best();
+  result.best_episode = done.best_episode;
+  result.episodes = std::move(done.episodes);
+  result.converged = done.converged;
+  return result;
 }
 
 }  // namespace prunenet

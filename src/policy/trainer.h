@@ -25,20 +25,35 @@ struct EpisodeResult {
   double elapsed_s = 0;
 };
 
+/// Seconds of the parts of a training, of what was done anew.
+struct TrainTimes {
+  double whole_spectra = 0;  // before the first episode, where the backend prepares
+  double drawing = 0;        // layers read, logits, draws
+  double draw_spectra = 0;   // distances; with a backend that does not prepare, whole layers as well
+  double updating = 0;
+  double keeping = 0;  // state and best policy, into the store and back
+};
+
 struct TrainResult {
   PolicyNetwork<float> policy;  // as it stood after the best episode's updates: what the published code saves
   int64_t best_episode = 0;     // the first of the largest total reward
   std::vector<EpisodeResult> episodes;
   bool converged = true;        // every spectrum settled
+  int64_t first_episode = 0;    // those before it were found in the store
+  TrainTimes times;
 };
 
 /// Trains from the backend's initial policy. `keep` is the number of rows kept in each layer.
-/// In an episode every layer acts with unchanged parameters and is rewarded; then, layer after layer, fresh noise, loss,
-/// gradient, one AdamW step. Deterministic in the seed, whatever the number of threads.
-/// After an episode the backend's state, the best policy and the history go into `store`, and training goes on from what
-/// it finds there: the result has the same bits as that of an undisturbed run (but for elapsed_s of what was done anew).
-/// The best policy waits in the store, not in memory. Names in the store begin with "policy.".
+/// In an episode every layer acts with unchanged parameters and is rewarded; then, layer after layer, fresh noise,
+/// loss, gradient, one AdamW step. Before the first, a stage of its own prepares the layers. Deterministic in the seed,
+/// whatever the number of threads. After an episode the backend's state, the best policy and the history go into
+/// `store`, and training goes on from what it finds there: the result has the same bits as that of an undisturbed run
+/// (but for elapsed_s of what was done anew). The best policy waits in the store, not in memory. Names in the store
+/// begin with "policy.".
 TrainResult train_prunenet(PolicyBackend& backend, const std::vector<int64_t>& keep, const TrainOptions& options,
                            ResultStore& store, Progress& progress);
+
+/// Episodes that a training of `store` has finished, as far as its record says; for people.
+int64_t num_trained_episodes(const ResultStore& store);
 
 }  // namespace prunenet

@@ -29,7 +29,26 @@ std::span<const std::byte> bytes_of(const T& values) {
   return std::as_bytes(std::span(values.data(), static_cast<size_t>(values.size())));
 }
 
+// The head of a record that is whole; of which training it is, and whether its parts are there, it does not say.
+std::optional<RecordHead> read_head(std::optional<std::span<const std::byte>> record) {
+  RecordHead head;
+  if (!record || record->size() < sizeof head) return std::nullopt;
+  std::memcpy(&head, record->data(), sizeof head);
+  const size_t most = (record->size() - sizeof head) / sizeof(EpisodeResult);
+  const auto is_set = [](int64_t set) { return set == 0 || set == 1; };
+  const bool is_whole = head.format == kFormat && head.episodes >= 1 && static_cast<uint64_t>(head.episodes) <= most &&
+                        record->size() == sizeof head + static_cast<size_t>(head.episodes) * sizeof(EpisodeResult) &&
+                        head.best_episode >= 0 && head.best_episode < head.episodes && is_set(head.state_set) &&
+                        is_set(head.best_set);
+  return is_whole ? std::optional(head) : std::nullopt;
+}
+
 }  // namespace
+
+int64_t num_trained_episodes(const ResultStore& store) {
+  const auto head = read_head(store.find(kRecord));
+  return head ? head->episodes : 0;
+}
 
 std::optional<TrainingProgress> TrainingState::load(int64_t episodes) {
   std::optional<TrainingProgress> progress = read(episodes);
@@ -41,15 +60,9 @@ std::optional<TrainingProgress> TrainingState::load(int64_t episodes) {
 
 std::optional<TrainingProgress> TrainingState::read(int64_t episodes) {
   const auto bytes = store_.find(kRecord);
-  RecordHead head;
-  if (!bytes || bytes->size() < sizeof head) return std::nullopt;
-  std::memcpy(&head, bytes->data(), sizeof head);
-  const auto is_set = [](int64_t set) { return set == 0 || set == 1; };
-  if (head.format != kFormat || head.episodes < 1 || head.episodes > episodes || head.best_episode < 0 ||
-      head.best_episode >= head.episodes || !is_set(head.state_set) || !is_set(head.best_set) ||
-      bytes->size() != sizeof head + static_cast<size_t>(head.episodes) * sizeof(EpisodeResult)) {
-    return std::nullopt;
-  }
+  const auto found = read_head(bytes);
+  if (!found || found->episodes > episodes) return std::nullopt;
+  const RecordHead& head = *found;
   if (!has_best(head.best_set)) return std::nullopt;
   if (head.episodes < episodes &&
       !backend_.restore([&](const std::string& part) {
