@@ -34,8 +34,8 @@ int64_t number_of(const std::string& text) {
 }
 
 // Of files, on the lists of what can be dropped (tmpfs is on those of anonymous pages, locked pages are on none), and
-// slabs of caches; no more than is `used`. Version 1 states a group by itself and, as total_, with those below it, whose
-// usage is in its own.
+// slabs of caches; no more than is `used`. Version 1 states a group by itself and, as total_, with those below it,
+// whose usage is in its own.
 int64_t droppable_bytes(const std::string& stat, int64_t used) {
   int64_t own = 0, total = 0;
   std::istringstream lines(stat);
@@ -52,8 +52,8 @@ int64_t droppable_bytes(const std::string& stat, int64_t used) {
   return std::max(own, total);
 }
 
-// Above `high` the kernel does not kill a group: it takes its pages back and holds its processes up, which is no speed to
-// work at. Version 1 has no such limit (its soft limit counts only where the whole machine is short).
+// Above `high` the kernel does not kill a group: it takes its pages back and holds its processes up, which is no speed
+// to work at. Version 1 has no such limit (its soft limit counts only where the whole machine is short).
 struct FileNames {
   const char *limit, *high, *usage;
 };

@@ -10,9 +10,9 @@ namespace prunenet {
 /// What is left under one limit of a control group, in bytes, from the texts of its files: memory.max or memory.high,
 /// memory.current and memory.stat, or in version 1 memory.limit_in_bytes, memory.usage_in_bytes and memory.stat. All
 /// that it uses counts as taken but for the pages of files and the kernel's caches that can be dropped: tmpfs, shared
-/// memory, locked pages and the kernel's own stay. At least 1, also under a limit of 0; 0 where there is no limit, which
-/// is what a text that is no number, negative or 2^62 and more says. Whatever the texts are, they are not believed to
-/// drop more than is used.
+/// memory, locked pages and the kernel's own stay. At least 1, also under a limit of 0; 0 where there is no limit,
+/// which is what a text that is no number, negative or 2^62 and more says. Whatever the texts are, they are not
+/// believed to drop more than is used.
 int64_t control_group_room_bytes(const std::string& limit, const std::string& usage, const std::string& stat);
 
 /// The smallest of that over the limits (in version 2 max and high) of the groups that a process is in and all groups

@@ -14,7 +14,8 @@ void forbid_tf32() {
   constexpr const char* kVariable = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
   if (std::getenv(kVariable) != nullptr) unsetenv(kVariable);
   at::Context& context = at::globalContext();
-  if (context.allowTF32CuBLAS()) context.setAllowTF32CuBLAS(false);  // of 2.x, which reads the variable once at its start
+  if (context.allowTF32CuBLAS())
+    context.setAllowTF32CuBLAS(false);  // of 2.x, which reads the variable once at its start
   if (context.allowTF32CuBLAS()) {
     fail(ErrorCode::kUnsupported, kVariable,
          "torch read it before it could be ignored and would multiply f32 numbers in TF32; set it to 0");

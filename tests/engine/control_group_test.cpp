@@ -69,8 +69,8 @@ TEST(ControlGroupRoom, TextsThatAreNoNumbersAreNoLimitAndNoUsage) {
 
 TEST(ControlGroupRoom, NoMoreIsDroppedThanIsUsedWhateverTheStatisticsSay) {
   const std::string most = "9223372036854775807";
-  for (const std::string stat :
-       {"inactive_file 801\n", "inactive_file 500\nactive_file 500\n", "total_inactive_file 400\ntotal_active_file 401\n"})
+  for (const std::string stat : {"inactive_file 801\n", "inactive_file 500\nactive_file 500\n",
+                                 "total_inactive_file 400\ntotal_active_file 401\n"})
     EXPECT_EQ(control_group_room_bytes("1000\n", "800\n", stat), 1000) << stat;
   for (const std::string key : {"inactive_file ", "total_inactive_file "}) {
     const std::string stat = key + most + "\n" + key + most + "\nactive_file " + most + "\nslab_reclaimable " + most;

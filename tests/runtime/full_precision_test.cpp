@@ -1,5 +1,5 @@
-// No TF32, whatever the environment says. The variables are what torch and NVIDIA's libraries read, each in a process of
-// its own: torch reads its one once.
+// No TF32, whatever the environment says. The variables are what torch and NVIDIA's libraries read, each in a process
+// of its own: torch reads its one once.
 #include "runtime/full_precision.h"
 
 #include <ATen/Context.h>
