@@ -171,21 +171,41 @@ Vector<double> DeviceBackend<Real>::logits(int64_t layer) {
 }
 
 template <typename Real>
+typename DeviceBackend<Real>::Whole& DeviceBackend<Real>::whole(int64_t index) {
+  auto found = whole_.find(index);
+  if (found == whole_.end()) found = whole_.emplace(index, Whole{whole_values(index), {}}).first;
+  return found->second;
+}
+
+template <typename Real>
+bool DeviceBackend<Real>::estimates(int64_t index, int64_t kept) {
+  return can_estimate(options_.method, options_.route, rows(index), source_.cols(), kept) && at_hand(index).scale == 1;
+}
+
+template <typename Real>
+void DeviceBackend<Real>::prepare(int64_t layer, int64_t kept) {
+  const at::NoGradGuard no_grad;
+  Whole& prepared = whole(layer);
+  if (!estimates(layer, kept)) return;
+  const Layer& at_device = with_gram(layer);
+  DeviceProber<Real> prober(at_device.w, at_device.gram);
+  prepared.estimate.prepare(prober);
+}
+
+template <typename Real>
 SpectrumDistance DeviceBackend<Real>::distance(int64_t layer, std::span<const int64_t> kept) {
   const at::NoGradGuard no_grad;
   PRUNENET_CHECK(!kept.empty() && kept.front() >= 0 && kept.back() < rows(layer));
-  auto found = whole_.find(layer);
-  if (found == whole_.end()) found = whole_.emplace(layer, Whole{whole_values(layer), {}}).first;
-  Whole& whole = found->second;
+  Whole& all = whole(layer);
   const auto count = static_cast<int64_t>(kept.size());
   if (count == rows(layer)) return {};
-  if (can_estimate(options_.method, options_.route, rows(layer), source_.cols(), count) && at_hand(layer).scale == 1) {
+  if (estimates(layer, count)) {
     const Layer& at_device = with_gram(layer);
     DeviceProber<Real> prober(at_device.w, at_device.gram);
-    const SpectrumDistance distance = whole.estimate.distance(whole.values, kept, prober);
+    const SpectrumDistance distance = all.estimate.distance(all.values, kept, prober);
     if (distance.converged) return distance;
   }
-  return {ks_statistic(whole.values, kept_values(layer, kept)), 0, true};
+  return {ks_statistic(all.values, kept_values(layer, kept)), 0, true};
 }
 
 template <typename Real>

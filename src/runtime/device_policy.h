@@ -26,6 +26,8 @@ class DeviceBackend final : public PolicyBackend {
   int64_t num_layers() const override { return source_.num_layers(); }
   int64_t rows(int64_t layer) const override { return source_.rows(layer); }
   Vector<double> logits(int64_t layer) override;
+  bool prepares() const override { return true; }
+  void prepare(int64_t layer, int64_t kept) override;
   SpectrumDistance distance(int64_t layer, std::span<const int64_t> kept) override;
   void update(int64_t layer, std::span<const double> dlogit) override;
   void save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const override;
@@ -51,6 +53,8 @@ class DeviceBackend final : public PolicyBackend {
   Layer& with_gram(int64_t index);
   at::Tensor scaled_rows(const Layer& layer, const at::Tensor& index) const;
   std::vector<double> whole_values(int64_t index);
+  Whole& whole(int64_t index);
+  bool estimates(int64_t index, int64_t kept);  // choices of so many rows
   std::vector<double> kept_values(int64_t index, std::span<const int64_t> kept);
 
   Place place_;

@@ -21,6 +21,10 @@ class GuardedBackend final : public PolicyBackend {
   Vector<double> logits(int64_t layer) override {
     return guarded(where_, [&] { return inner_->logits(layer); });
   }
+  bool prepares() const override { return inner_->prepares(); }
+  void prepare(int64_t layer, int64_t kept) override {
+    guarded(where_, [&] { inner_->prepare(layer, kept); });
+  }
   SpectrumDistance distance(int64_t layer, std::span<const int64_t> kept) override {
     return guarded(where_, [&] { return inner_->distance(layer, kept); });
   }

@@ -112,16 +112,55 @@ TEST(StrictDeviceEstimate, IsExactWhereItDoesNotConverge) {
   GivenLayers<float> layers({chosen.w});
   const SpectrumDistance exact = device_backend(layers, {})->distance(0, chosen.kept);
   const auto device = device_backend(layers, estimating());
-  test::spoiled_columns = kThinVectors;
-  test::spoiled_products = 0;
+  const int64_t before = test::thin_products;
+  test::spoil_thin_products = true;
   const SpectrumDistance found = device->distance(0, chosen.kept);
-  test::spoiled_columns = 0;
-  EXPECT_GT(test::spoiled_products, 0) << "no estimate was tried: this shows nothing";
+  test::spoil_thin_products = false;
+  EXPECT_GT(test::thin_products, before) << "no estimate was tried: this shows nothing";
   EXPECT_EQ(found.ks, exact.ks);
   EXPECT_EQ(found.error, 0);
   EXPECT_TRUE(found.converged);
   const SpectrumDistance estimated = device_backend(layers, estimating())->distance(0, chosen.kept);
   EXPECT_GT(estimated.error, 0) << "nothing is spoiled any more";
+}
+
+TEST(DeviceEstimate, IsTheSameOfLayersThatWerePreparedAndTakesLessThen) {
+  const auto kept = test::some_rows(kRows, kKept, 12);
+  for (const auto& options : {PolicyBackendOptions{}, estimating()}) {
+    GivenLayers<float> layers({test::heavy_tailed(kRows, kCols, 0.2, 9)});
+    const SpectrumDistance expected = device_backend(layers, options)->distance(0, kept);
+    EXPECT_EQ(layers.loads, 1);
+    const auto device = device_backend(layers, options);
+    ASSERT_TRUE(device->prepares());
+    device->prepare(0, kKept);
+    EXPECT_EQ(layers.loads, 2) << "prepared without a look at the layer";
+    const SpectrumDistance found = device->distance(0, kept);
+    device->prepare(0, kKept);
+    EXPECT_EQ(layers.loads, 2);
+    EXPECT_EQ(found.ks, expected.ks);
+    EXPECT_EQ(found.error, expected.error);
+    EXPECT_EQ(found.error > 0, options.method == SpectrumMethod::kEstimate);
+  }
+}
+
+// Counted on a device that tells: what is prepared is not probed again.
+TEST(StrictDeviceEstimate, ProbesAPreparedLayerOnce) {
+  if (test::test_device() != "privateuseone:0") GTEST_SKIP() << "for PRUNENET_TEST_DEVICE=privateuseone:0";
+  const Chosen chosen = choices().front();
+  GivenLayers<float> layers({chosen.w});
+  const auto products_of = [](const auto& work) {
+    const int64_t before = test::thin_products;
+    work();
+    return test::thin_products - before;
+  };
+  const auto plain = device_backend(layers, estimating()), prepared = device_backend(layers, estimating());
+  const int64_t first = products_of([&] { plain->distance(0, chosen.kept); });
+  const int64_t next = products_of([&] { plain->distance(0, chosen.kept); });
+  const int64_t ahead = products_of([&] { prepared->prepare(0, kKept); });
+  EXPECT_GT(ahead, 0);
+  EXPECT_EQ(products_of([&] { prepared->distance(0, chosen.kept); }), next);
+  EXPECT_EQ(ahead + next, first);
+  EXPECT_EQ(products_of([&] { prepared->prepare(0, kKept); }), 0);
 }
 
 TEST(DeviceEstimate, OfAllRowsAndOfAZeroLayerIsNoDistance) {

@@ -22,6 +22,7 @@
 #include <cstring>
 #include <limits>
 
+#include "linalg/thin.h"
 #include "strict_device.h"
 
 namespace {
@@ -110,9 +111,9 @@ void on_the_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   at::native::cpu_fallback(op, stack);
   if (op.schema().name() != "aten::mm") return;
   const at::Tensor product = stack->back().toTensor();
-  if (product.size(1) != prunenet::test::spoiled_columns) return;
-  revealed(product).fill_(std::numeric_limits<double>::quiet_NaN());
-  ++prunenet::test::spoiled_products;
+  if (product.size(1) != prunenet::kThinVectors) return;
+  ++prunenet::test::thin_products;
+  if (prunenet::test::spoil_thin_products) revealed(product).fill_(std::numeric_limits<double>::quiet_NaN());
 }
 
 at::Tensor as_strided(const at::Tensor& tensor, at::IntArrayRef sizes, at::IntArrayRef strides,

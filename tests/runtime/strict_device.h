@@ -5,9 +5,9 @@
 
 namespace prunenet::test {
 
-/// While it is not 0, products (mm) of so many columns are NaN there: a device that went wrong.
-inline int64_t spoiled_columns = 0;
-/// How many were.
-inline int64_t spoiled_products = 0;
+/// Products (mm) with as many columns as Lanczos has vectors side by side that were formed there.
+inline int64_t thin_products = 0;
+/// While true they are NaN: a device that went wrong.
+inline bool spoil_thin_products = false;
 
 }  // namespace prunenet::test
