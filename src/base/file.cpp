@@ -81,12 +81,14 @@ void MappedFile::release(uint64_t offset, uint64_t size) const {
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
-void MappedFile::prefetch(uint64_t offset, uint64_t size) const {
-  if (data_ == nullptr || offset >= size_bytes_) return;
-  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const uint64_t begin = offset / page * page;
-  const uint64_t end = offset + std::min<uint64_t>(size, size_bytes_ - offset);
-  if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_WILLNEED);
+// Populating reads as a touch of every page would, but gives an error where that would be a signal. MADV_WILLNEED was
+// no help: of each call the kernel reads no more than the read-ahead of the device, and into single pages, which took
+// longer to map than large ones take to read.
+void bring_into_memory(std::span<const std::byte> piece) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(piece.data());
+  const uintptr_t begin = address / page * page;
+  ::madvise(reinterpret_cast<void*>(begin), address + piece.size() - begin, MADV_POPULATE_READ);
 }
 
 std::string read_text_file(const fs::path& path, uint64_t limit_bytes) {

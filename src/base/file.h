@@ -28,10 +28,6 @@ class MappedFile {
 
   /// Tells the kernel that the pages wholly inside [offset, offset + size) are not needed for now. They stay readable.
   void release(uint64_t offset, uint64_t size) const;
-  /// Asks the kernel to read the pages that touch [offset, offset + size) before they are: in large pieces, where a
-  /// page that is touched first brings only its neighbours. Returns when it has been asked for, which may be when most
-  /// has been read. Only a hint: it fails silently.
-  void prefetch(uint64_t offset, uint64_t size) const;
 
  private:
   void unmap() noexcept;
@@ -40,6 +36,10 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_bytes_ = 0;
 };
+
+/// Brings the pages of a mapping that `piece` touches into memory and maps them; returns when they are there. Only a
+/// hint: what cannot be read is left to whoever touches it, and before Linux 5.14 nothing is done.
+void bring_into_memory(std::span<const std::byte> piece);
 
 /// A whole small file as text. Throws kFormat when it is larger than `limit_bytes`.
 std::string read_text_file(const std::filesystem::path& path, uint64_t limit_bytes);

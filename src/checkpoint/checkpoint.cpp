@@ -180,10 +180,6 @@ void Checkpoint::release(const Entry& entry) const {
   file_of(entry).release(entry.stored.offset, entry.stored.spec.size_bytes());
 }
 
-void Checkpoint::prefetch(const Entry& entry) const {
-  file_of(entry).prefetch(entry.stored.offset, entry.stored.spec.size_bytes());
-}
-
 std::string Checkpoint::where(const Entry& entry) const {
   return fmt::format("{}: tensor '{}'", file_of(entry).path().string(), entry.stored.spec.name);
 }

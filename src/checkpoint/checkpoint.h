@@ -51,8 +51,6 @@ class Checkpoint {
   }
   /// Lets the memory of a tensor's pages go; see MappedFile::release.
   void release(const Entry& entry) const;
-  /// Asks for a tensor's pages before they are needed; see MappedFile::prefetch.
-  void prefetch(const Entry& entry) const;
   /// "model-00001-of-00002.safetensors: tensor 'x'": for errors.
   std::string where(const Entry& entry) const;
 

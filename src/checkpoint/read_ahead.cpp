@@ -1,31 +1,21 @@
-// The thread, and how a piece of a mapping is brought into memory.
+// The thread, and what it is asked for.
 #include "checkpoint/read_ahead.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdint>
+#include <limits>
 #include <utility>
 
+#include "base/file.h"
+
 namespace prunenet {
-namespace {
 
-// Populating reads as a touch of every page would, but gives an error where that would be a signal. MADV_WILLNEED was
-// no help: of each call the kernel reads no more than the read-ahead of the device, and into single pages, which took
-// longer to map than large ones take to read. Kernels before 5.14 know no populating: nothing is read ahead there.
-void populate(std::span<const std::byte> piece) {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<uintptr_t>(piece.data());
-  const uintptr_t begin = address / page * page;
-  ::madvise(reinterpret_cast<void*>(begin), address + piece.size() - begin, MADV_POPULATE_READ);
-}
+ReadAhead::ReadAhead(const Checkpoint& checkpoint, int64_t most_bytes)
+    : ReadAhead(checkpoint, most_bytes, bring_into_memory) {}
 
-}  // namespace
-
-ReadAhead::ReadAhead(const Checkpoint& checkpoint) : ReadAhead(checkpoint, populate) {}
-
-ReadAhead::ReadAhead(const Checkpoint& checkpoint, Bring bring) : checkpoint_(checkpoint), bring_(std::move(bring)) {}
+ReadAhead::ReadAhead(const Checkpoint& checkpoint, int64_t most_bytes, Bring bring)
+    : checkpoint_(checkpoint),
+      most_bytes_(most_bytes > 0 ? static_cast<size_t>(most_bytes) : std::numeric_limits<size_t>::max()),
+      bring_(std::move(bring)) {}
 
 ReadAhead::~ReadAhead() {
   {
@@ -36,17 +26,35 @@ ReadAhead::~ReadAhead() {
   if (thread_.joinable()) thread_.join();
 }
 
+// Of a tensor of the last request only the end may be unread. Under the lock.
+ReadAhead::Span ReadAhead::unread_part(Span tensor) const {
+  const auto same_end = [&](Span other) { return other.data() + other.size() == tensor.data() + tensor.size(); };
+  if (std::none_of(asked_.begin(), asked_.end(), same_end)) return tensor;
+  const auto rest = std::find_if(wanted_.begin(), wanted_.end(), same_end);
+  return rest == wanted_.end() ? Span() : *rest;
+}
+
 void ReadAhead::ask(std::span<const std::string> names) noexcept {
   try {
-    std::vector<std::span<const std::byte>> wanted;
+    std::vector<Span> asked, wanted;
+    size_t left = most_bytes_;
     for (const std::string& name : names) {
       const Checkpoint::Entry* entry = checkpoint_.find(name);
-      if (entry != nullptr && !checkpoint_.bytes(*entry).empty()) wanted.push_back(checkpoint_.bytes(*entry));
+      if (entry == nullptr || checkpoint_.bytes(*entry).empty()) continue;
+      const Span tensor = checkpoint_.bytes(*entry);
+      if (tensor.size() > left) break;
+      left -= tensor.size();
+      asked.push_back(tensor);
     }
-    std::reverse(wanted.begin(), wanted.end());
-    if (!wanted.empty() && !thread_.joinable()) thread_ = std::thread([this] { work(); });
+    if (!asked.empty() && !thread_.joinable()) thread_ = std::thread([this] { work(); });
     {
       const std::lock_guard lock(mutex_);
+      for (const Span tensor : asked) {
+        const Span rest = unread_part(tensor);
+        if (!rest.empty()) wanted.push_back(rest);
+      }
+      std::reverse(wanted.begin(), wanted.end());
+      asked_ = std::move(asked);
       wanted_ = std::move(wanted);
     }
     changed_.notify_one();
@@ -59,8 +67,8 @@ void ReadAhead::work() {
   for (;;) {
     changed_.wait(lock, [&] { return stopped_ || !wanted_.empty(); });
     if (stopped_) return;
-    std::span<const std::byte>& rest = wanted_.back();
-    const std::span<const std::byte> piece = rest.first(std::min(rest.size(), kPieceBytes));
+    Span& rest = wanted_.back();
+    const Span piece = rest.first(std::min(rest.size(), kPieceBytes));
     rest = rest.subspan(piece.size());
     if (rest.empty()) wanted_.pop_back();
     lock.unlock();

@@ -65,7 +65,7 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
 Transformer::Transformer(const TransformerDescription& description, WeightSource& source, at::Device device,
                          Options options)
     : description_(description), source_(source), device_(device), options_(options) {
-  for (size_t i = 0; i <= description_.blocks.size(); ++i) unread_.push_back(matrices(i));
+  for (size_t i = 0; i <= description_.blocks.size(); ++i) to_read_.push_back(matrices(i));
   if (!options_.stream) load();
 }
 
@@ -73,13 +73,13 @@ Transformer::~Transformer() = default;
 
 // While a layer is converted, the next one is read.
 void Transformer::load() {
-  std::vector<std::vector<std::string>> converted(unread_.size());
-  for (size_t i = 0; i < unread_.size(); ++i) {
-    const auto first = std::stable_partition(unread_[i].begin(), unread_[i].end(), [&](const std::string& name) {
+  std::vector<std::vector<std::string>> converted(to_read_.size());
+  for (size_t i = 0; i < to_read_.size(); ++i) {
+    const auto first = std::stable_partition(to_read_[i].begin(), to_read_[i].end(), [&](const std::string& name) {
       return source_.in_place(name, options_.type);
     });
-    converted[i].assign(first, unread_[i].end());
-    unread_[i].erase(first, unread_[i].end());
+    converted[i].assign(first, to_read_[i].end());
+    to_read_[i].erase(first, to_read_[i].end());
   }
   for (size_t i = 0; i < description_.blocks.size(); ++i) {
     if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
@@ -166,7 +166,7 @@ LayerWeights Transformer::fetch_block(size_t index) {
 
 void Transformer::release_block(size_t index) {
   if (!options_.stream) return;
-  for (const std::string& name : unread_[index]) source_.release(name);
+  for (const std::string& name : to_read_[index]) source_.release(name);
 }
 
 KvCache Transformer::make_cache(int64_t sequences, int64_t capacity) const {
@@ -326,12 +326,12 @@ at::Tensor Transformer::run_block(const at::Tensor& x, const LayerWeights& block
 
 std::shared_ptr<const LayerWeights> Transformer::block(size_t layer, std::initializer_list<size_t> next) {
   if (options_.throw_if_cancelled != nullptr) options_.throw_if_cancelled();
-  std::vector<std::string> names = unread_[layer];  // of which the last pieces may still be on the disk
-  for (const size_t other : next) names.insert(names.end(), unread_[other].begin(), unread_[other].end());
+  std::vector<std::string> names = to_read_[layer];  // of which the last pieces may still be on the disk
+  for (const size_t other : next) names.insert(names.end(), to_read_[other].begin(), to_read_[other].end());
   if (!names.empty()) source_.expect(names);
-  if (!options_.stream) {
-    unread_[layer].clear();
-    if (layer + 1 == blocks_.size()) unread_.back().clear();  // of the head; it is asked for here alone
+  if (!options_.stream && !source_.forgets()) {
+    to_read_[layer].clear();
+    if (layer + 1 == blocks_.size()) to_read_.back().clear();  // of the head; it is asked for here alone
   }
   return options_.stream ? std::make_shared<const LayerWeights>(fetch_block(layer)) : blocks_[layer];
 }

@@ -129,9 +129,9 @@ class Transformer {
   WeightSource& source_;
   at::Device device_;
   Options options_;
-  // Matrices of each layer, and last the head's, that the forward pass reads from the disk: all of them, each time,
-  // when streaming; else those that are used where they are stored, the first time.
-  std::vector<std::vector<std::string>> unread_;
+  // Matrices of each layer, and last the head's, that the forward pass still reads from the disk: all of them, each
+  // time, when streaming; else those that are used where they are stored, until they stay in memory.
+  std::vector<std::vector<std::string>> to_read_;
   std::vector<std::shared_ptr<const LayerWeights>> blocks_;  // empty when streaming
   std::vector<Linear> head_;                                 // one, or none when streaming
   at::Tensor wide_head_;  // its weight in f32, from the first logits on; see forget_head

@@ -9,6 +9,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/read_ahead.h"
+#include "engine/streaming.h"
 
 namespace prunenet {
 
@@ -24,6 +25,8 @@ class WeightSource {
   virtual void release(const std::string& name) = 0;
   /// Whether `get` gives the stored bytes themselves: they are read when they are used, and not before.
   virtual bool in_place(const std::string& /*name*/, at::ScalarType /*type*/) const { return false; }
+  /// Whether bytes that were read once may be gone when they are used again: there are more than memory holds.
+  virtual bool forgets() const { return false; }
   /// These tensors are read next, in this order, and what was expected before is not: a hint.
   virtual void expect(std::span<const std::string> /*names*/) {}
 };
@@ -35,22 +38,31 @@ class CheckpointWeights final : public WeightSource {
  public:
   /// `checkpoint` must outlive it and every tensor that it gave.
   CheckpointWeights(const Checkpoint& checkpoint, at::Device device)
-      : checkpoint_(checkpoint), device_(device), read_ahead_(checkpoint) {}
+      : CheckpointWeights(checkpoint, device, usable_memory_bytes()) {}
 
   at::Tensor get(const std::string& name, at::ScalarType type) override;
   at::Tensor rows(const std::string& name, const at::Tensor& ids) override;
   void release(const std::string& name) override;
   bool in_place(const std::string& name, at::ScalarType type) const override;
+  bool forgets() const override { return forgets_; }
   void expect(std::span<const std::string> names) override { read_ahead_.ask(names); }
   at::Device device() const { return device_; }
 
  private:
+  // A quarter of the memory for what is to come leaves the rest to what is in use.
+  CheckpointWeights(const Checkpoint& checkpoint, at::Device device, int64_t usable_bytes)
+      : checkpoint_(checkpoint),
+        device_(device),
+        forgets_(usable_bytes > 0 && checkpoint.tensor_bytes() > static_cast<uint64_t>(usable_bytes)),
+        read_ahead_(checkpoint, usable_bytes / 4) {}
+
   at::Tensor stored(const std::string& name) const;
   // Of a quantised type, on the CPU.
   at::Tensor decoded(const Checkpoint::Entry& entry, at::ScalarType type) const;
 
   const Checkpoint& checkpoint_;
   at::Device device_;
+  bool forgets_;
   ReadAhead read_ahead_;
 };
 

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <limits>
 #include <utility>
 
 #include "support/support.h"
@@ -106,16 +105,15 @@ TEST(MappedFile, ReleaseKeepsWithinTheFileWhateverItIsAsked) {
   EXPECT_EQ(text_of(file), std::string(10000, 'x'));
 }
 
-TEST(MappedFile, PrefetchKeepsWithinTheFileWhateverItIsAsked) {
+TEST(MappedFile, BringingAPieceIntoMemoryChangesNothingWhateverThePieceIs) {
   const TemporaryFolder folder;
   write_bytes(folder / "a", std::string(10000, 'x'));
   const MappedFile file(folder / "a");
-  file.prefetch(4000, 5);
-  file.prefetch(9000, 100000);                             // beyond the end
-  file.prefetch(50000, 10);                                // wholly beyond
-  file.prefetch(1, std::numeric_limits<uint64_t>::max());  // a sum that would wrap
-  file.prefetch(std::numeric_limits<uint64_t>::max(), 2);
-  MappedFile().prefetch(0, 10);
+  bring_into_memory(file.bytes());
+  bring_into_memory(file.bytes().subspan(4095, 2));
+  bring_into_memory(file.bytes().last(1));
+  bring_into_memory(file.bytes().first(0));
+  bring_into_memory({});
   EXPECT_EQ(text_of(file), std::string(10000, 'x'));
 }
 

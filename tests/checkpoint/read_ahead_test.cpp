@@ -71,8 +71,8 @@ class ReadingAhead : public testing::Test {
                                    f32_tensor("large", {numbers}, std::vector<float>(numbers, 5))}));
     return folder.path();
   }
-  ReadAhead noted() {
-    return ReadAhead(checkpoint_, [this](std::span<const std::byte> piece) { notes_.bring(piece); });
+  ReadAhead noted(int64_t most_bytes = 0) {
+    return ReadAhead(checkpoint_, most_bytes, [this](std::span<const std::byte> piece) { notes_.bring(piece); });
   }
   std::span<const std::byte> bytes(const std::string& name) { return checkpoint_.bytes(checkpoint_.at(name)); }
   void expect_pieces(const std::vector<std::span<const std::byte>>& expected) {
@@ -116,6 +116,37 @@ TEST_F(ReadingAhead, ANewerRequestTakesThePlaceOfWhatIsNotBegun) {
   expect_pieces({bytes("large").first(ReadAhead::kPieceBytes), bytes("c"), bytes("a")});
   std::this_thread::sleep_for(kAWhile);
   EXPECT_EQ(notes_.count(), 3u);
+}
+
+TEST_F(ReadingAhead, WhatIsAskedForAgainGoesOnWhereItWas) {
+  notes_.hold(true);
+  ReadAhead ahead = noted();
+  ahead.ask(Names{"a", "large", "b"});
+  ASSERT_EQ(notes_.first(1).size(), 1u);  // a is being read
+  ahead.ask(Names{"a", "large", "c"});
+  notes_.hold(false);
+  const auto large = bytes("large");
+  expect_pieces({bytes("a"), large.first(ReadAhead::kPieceBytes),
+                 large.subspan(ReadAhead::kPieceBytes, ReadAhead::kPieceBytes), large.last(8), bytes("c")});
+  ahead.ask(Names{"large", "b"});  // all of the first is read
+  const auto seen = notes_.first(6);
+  ASSERT_EQ(seen.size(), 6u);
+  EXPECT_EQ(seen.back().data(), bytes("b").data());
+  ahead.ask(Names{"a", "large"});  // the last request had no a
+  EXPECT_EQ(notes_.first(7).back().data(), bytes("a").data());
+  std::this_thread::sleep_for(kAWhile);
+  EXPECT_EQ(notes_.count(), 7u);
+}
+
+TEST_F(ReadingAhead, ARequestEndsWhereItWouldBeTooMuch) {
+  ReadAhead ahead = noted(static_cast<int64_t>(bytes("a").size() + bytes("b").size()));
+  ahead.ask(Names{"a", "b", "c"});
+  expect_pieces({bytes("a"), bytes("b")});
+  std::this_thread::sleep_for(kAWhile);
+  EXPECT_EQ(notes_.count(), 2u);
+  ahead.ask(Names{"large"});
+  std::this_thread::sleep_for(kAWhile);
+  EXPECT_EQ(notes_.count(), 2u);
 }
 
 TEST_F(ReadingAhead, AskingForNothingForgetsTheRest) {

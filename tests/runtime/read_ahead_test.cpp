@@ -20,7 +20,7 @@ using Names = std::vector<std::string>;
 // Notes what is expected and what is released.
 class NotedWeights final : public WeightSource {
  public:
-  explicit NotedWeights(const Checkpoint& checkpoint) : weights_(checkpoint, at::kCPU) {}
+  NotedWeights(const Checkpoint& checkpoint, bool forgets) : weights_(checkpoint, at::kCPU), forgets_(forgets) {}
   at::Tensor get(const std::string& name, at::ScalarType type) override {
     fetched_.push_back(name);
     return weights_.get(name, type);
@@ -28,6 +28,7 @@ class NotedWeights final : public WeightSource {
   at::Tensor rows(const std::string& name, const at::Tensor& ids) override { return weights_.rows(name, ids); }
   void release(const std::string& name) override { released_.push_back(name); }
   bool in_place(const std::string& name, at::ScalarType type) const override { return weights_.in_place(name, type); }
+  bool forgets() const override { return forgets_; }
   void expect(std::span<const std::string> names) override {
     expected_.emplace_back(names.begin(), names.end());
     if (std::find(fetched_.begin(), fetched_.end(), names.front()) != fetched_.end()) ++late_;
@@ -41,6 +42,7 @@ class NotedWeights final : public WeightSource {
 
  private:
   CheckpointWeights weights_;
+  bool forgets_;
   std::vector<Names> expected_;
   Names fetched_, released_;
   int late_ = 0;
@@ -72,11 +74,11 @@ class ExpectedWeights : public testing::Test {
   struct Passes {
     std::vector<Names> loading, first, second;
   };
-  Passes run(Transformer::Options options, bool cached) {
+  Passes run(Transformer::Options options, bool cached, bool forgets = false) {
     const Checkpoint checkpoint(folder_ / "model");
     const ModelDescription model = describe_model(checkpoint);
     const TransformerDescription description = describe_transformer(checkpoint, model);
-    NotedWeights weights(checkpoint);
+    NotedWeights weights(checkpoint, forgets);
     Transformer transformer(description, weights, at::kCPU, options);
     const at::NoGradGuard no_grad;
     const auto pass = [&] {
@@ -125,6 +127,12 @@ TEST_F(ExpectedWeights, WhatIsUsedInPlaceIsReadOnce) {
   EXPECT_EQ(passes.first, expected);
   EXPECT_EQ(passes.second, std::vector<Names>{});
   EXPECT_EQ(released_, Names{});
+}
+
+TEST_F(ExpectedWeights, WhatIsUsedInPlaceIsReadEachTimeWhereItIsMoreThanMemoryHolds) {
+  const Passes passes = run({at::kFloat, false, nullptr}, false, true);
+  ASSERT_EQ(passes.first.size(), 3u);
+  EXPECT_EQ(passes.second, passes.first);
 }
 
 TEST_F(ExpectedWeights, WhatIsConvertedIsReadWhileItIsLoaded) {
