@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What plan predicts beside what prune then takes: time, and the peak of anonymous memory (what is mapped from files is
 # not counted; sampled 20 times a second).
-# usage: plan_accuracy.sh [--phases] ["MODEL OPTIONS..." ...]
+# Usage: bench/plan_accuracy.sh [--phases] ["MODEL OPTIONS..." ...]
 # Each argument is one run of prune without its -o. Without arguments: small synthetic models, and the real tiny ones
 # where they are: many minutes. Prints a line a run, with ratios of predicted to measured; those beyond 30 % (below 0.77,
 # above 1.43) are marked. With --phases, the phases of each run beside those of its plan, too. Runs of less than a second
