@@ -82,13 +82,16 @@ void print_cost(const CostEstimate& estimate, const Outlook& outlook) {
   if (on_device) {
     fmt::print("what the device will take, in time and in memory, is not measured\n");
   } else {
-    fmt::print("memory is what the process allocates; the peak that a run reports counts mapped files, too: the model and libraries\n");
+    fmt::print(
+        "memory is what the process allocates; the peak that a run reports counts mapped files, too: the model and "
+        "libraries\n");
   }
   for (const std::string& words : outlook.refusals) fmt::print("prune would refuse this: {}\n", words);
   if (!outlook.lighter.empty()) {
     std::string words;
     for (const Lighter& lighter : outlook.lighter)
-      words += fmt::format("{}{} in all with {}", words.empty() ? "" : ", ", format_bytes(lighter.peak_bytes), lighter.option);
+      words += fmt::format("{}{} in all with {}", words.empty() ? "" : ", ", format_bytes(lighter.peak_bytes),
+                           lighter.option);
     fmt::print("in f32 the whole model is converted and held in memory: it would be {}\n", words);
   }
   if (!fit.fits()) {

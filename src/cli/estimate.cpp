@@ -10,9 +10,11 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/scratch_file.h"
+#include "calibrate/shrink.h"
 #include "calibrate/text.h"
 #include "cli/format.h"
-#include "cli/gguf_type.h"
+#include "cli/plan_output.h"
+#include "cost/disk.h"
 #include "cost/engine_speed.h"
 #include "cost/machine_room.h"
 #include "cost/machine_speed.h"
@@ -32,6 +34,8 @@ constexpr double kEngineBytes = 150e6;                                // those o
 constexpr const char* kSpectraOfTheChoice = "spectra of the choice";  // on the host, whatever the device
 constexpr const char* kLossPhase = "what the loss feels";
 constexpr double kFreshTokens = 256;
+constexpr double kIdentityBytes = 2000;  // of a journal: options in words
+constexpr double kRatesSeconds = 0.2;    // phase_rows measures two of them
 constexpr double kLayerSequences = 16;
 
 double number_bytes(const EngineVerbOptions& engine) {
@@ -148,13 +152,19 @@ bool is_policy(const CostRequest& request) {
   return request.selection->mask.empty() && request.selection->method == "prunenet";
 }
 
+bool trains(const CostRequest& request) {
+  return is_policy(request) && request.selection->policy.empty();
+}
+
 }  // namespace
 
 PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions& self, const OpenModel& open,
                        Progress& progress) {
   PlannedCut cut;
   const auto of_mask = [&](const Mask& mask) {
-    cut.change = size_change(open, plan_slice(open.checkpoint, open.model, mask));
+    SlicePlan plan = plan_slice(open.checkpoint, open.model, mask);
+    cut.change = size_change(open, plan);
+    cut.tensors = std::move(plan.tensors);
   };
   if (!selection.mask.empty()) {
     const Mask mask = read_mask(selection.mask, open.model);
@@ -172,8 +182,9 @@ PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions&
     cut.left_widths.resize(plan.widths.size() - plan.dropped_layers.size());  // the last ones stand for those that go
     of_mask(mask_of_sizes(open.model, plan));
   } else {
-    cut.widths = planned_widths(selection, open, progress);
-    cut.change = size_change(open, cut.widths);
+    ShrinkPlan plan;
+    cut.widths = plan.widths = planned_widths(selection, open, progress);
+    of_mask(mask_of_sizes(open.model, plan));
   }
   if (cut.left_widths.empty()) cut.left_widths = cut.widths;
   return cut;
@@ -188,7 +199,8 @@ CostRequest cost_of_cut(const OpenModel& open, const PlannedCut& cut, const Sele
   request.self = self;
   request.engine = &engine;
   request.widths = cut.widths;
-  request.output_bytes = static_cast<double>(cut.change.after.bytes);
+  request.output_bytes = written_bytes(open, cut, self != nullptr);
+  request.artefact_bytes = artefact_bytes(open, cut, self != nullptr);
   return request;
 }
 
@@ -203,8 +215,7 @@ RunCost count_run(const CostRequest& request, std::span<const double> own_length
   } else if (is_policy(request) || request.reports) {
     PolicyTask task;
     task.kept = request.widths;
-    task.episodes =
-        is_policy(request) && request.selection->policy.empty() ? static_cast<double>(request.training->episodes) : 0;
+    task.episodes = trains(request) ? static_cast<double>(request.training->episodes) : 0;
     task.f64 = uses_f64(*request.training, request.open->model);
     task.estimates = spectrum_method(*request.training, request.open->model) == SpectrumMethod::kEstimate;
     task.spectra_after = !request.trains_only;
@@ -231,11 +242,21 @@ RunCost count_run(const CostRequest& request, std::span<const double> own_length
     cost.disk_bytes += spectra.disk_bytes;
   }
   if (request.output_bytes > 0) {
-    const double passes = request.to_gguf ? 2 : 1;
-    cost.phases.push_back(cost_of_writing(shape, request.output_bytes, passes, unwritten_bytes_at_most()));
-    cost.disk_bytes += passes * request.output_bytes;
+    const double gguf_bytes = !request.to_gguf ? 0 : request.gguf_bytes > 0 ? request.gguf_bytes : request.output_bytes;
+    cost.phases.push_back(cost_of_writing(shape, request.output_bytes, gguf_bytes, unwritten_bytes_at_most()));
+    cost.disk_bytes += request.output_bytes + gguf_bytes;
   }
   cost.disk_bytes = std::max(cost.disk_bytes, cost.passing_disk_bytes);
+  if (request.self != nullptr || trains(request)) {  // the journal's folder, and what it keeps of every run
+    cost.disk_bytes += kDiskBlock + part_disk_bytes(kIdentityBytes) + part_disk_bytes(request.artefact_bytes);
+    if (request.reports) cost.disk_bytes += part_disk_bytes(0);
+  }
+  if (request.phases && !is_on_device(request)) {
+    Phase rates;
+    rates.name = "rates for --phases";
+    rates.work[WorkKind::kFixed] = kRatesSeconds;
+    cost.phases.push_back(rates);
+  }
   Phase starting = cost_of_starting();
   cost.phases.insert(cost.phases.begin(), starting);
   for (Phase& phase : cost.phases) phase.peak_bytes += kProgramBytes;

@@ -23,10 +23,13 @@ struct CostRequest {
   const SelfVerbOptions* self = nullptr;  // of --method self; null for the others
   const EngineVerbOptions* engine = nullptr;
   std::vector<int64_t> widths;  // that stay, of every layer of the source
-  double output_bytes = 0;      // that are written
+  double output_bytes = 0;      // that are written, in blocks of the disk
+  double artefact_bytes = 0;    // of prunenet.json, which a journal keeps as well; within those of the output
   std::filesystem::path output;
-  bool to_gguf = false;  // through a folder, from one
-  bool reports = false;  // spectra of all layers, and each layer's own KL
+  bool to_gguf = false;   // through a folder, from one
+  double gguf_bytes = 0;  // of the GGUF file; 0: as many as the folder has
+  bool reports = false;   // spectra of all layers, and each layer's own KL
+  bool phases = false;    // rates are measured when the run is over
   bool trains_only = false;
   bool is_cached = false;  // the spectra of whole layers are known from an earlier run
 };
@@ -36,6 +39,7 @@ struct CostRequest {
 struct PlannedCut {
   std::vector<int64_t> widths, left_widths;  // left: of the layers that stay
   SizeChange change;
+  std::vector<TensorSpec> tensors;  // of the result; none where --ratio-total decides
 };
 /// Throws what the run would throw for such sizes; `progress` hears what rounding does to them.
 PlannedCut planned_cut(const SelectionOptions& selection, const SelfVerbOptions& self, const OpenModel& open,

@@ -2,29 +2,21 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/staging_folder.h"
 #include "cli/cost_output.h"
-#include "cli/estimate.h"
 #include "cli/format.h"
+#include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
-#include "cli/selection_options.h"
-#include "cli/sizes.h"
-#include "convert/to_gguf.h"
+#include "cli/plan_output.h"
+#include "cli/prune_model.h"
+#include "policy/prunenet_scorer.h"
 
 namespace prunenet::cli {
 namespace {
 
-struct PlanOptions : EngineVerbOptions {
-  std::string model, output;
-  SelectionOptions selection;
-  TrainingOptions training;
-  SelfVerbOptions self;
-
-  bool is_self() const { return selection.mask.empty() && selection.method == "self"; }
-  bool trains() const { return selection.mask.empty() && selection.method == "prunenet" && selection.policy.empty(); }
-};
-
 // Why there is no such device here; nothing where there is.
-std::optional<std::string> missing_device(const PlanOptions& options) {
+std::optional<std::string> missing_device(const PruneOptions& options) {
   try {
     open_accelerator(options.device, options.usable_threads());
   } catch (const Error& error) {
@@ -34,41 +26,91 @@ std::optional<std::string> missing_device(const PlanOptions& options) {
   return std::nullopt;
 }
 
-void plan(const PlanOptions& options) {
+// What is there already and would not be replaced; other errors are thrown.
+template <typename Check>
+std::optional<std::string> what_is_there(const Check& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kExists) throw;
+    return error.what();
+  }
+  return std::nullopt;
+}
+
+// What prune would refuse as things stand: somebody may remove a file, or run it elsewhere, before they start it.
+std::vector<std::string> refusals(const PruneOptions& options, const OpenModel& open, Progress& progress) {
+  std::vector<std::string> found;
+  const auto add = [&](const std::optional<std::string>& words) {
+    if (words) found.push_back(*words);
+    return words.has_value();
+  };
+  add(missing_device(options));
+  const bool may_go_on = !options.output.empty() && is_there(journal_path(resolved_path(options.output)));
+  if (may_go_on)
+    progress.note(
+        "an unfinished run for this output is there: the same command goes on from it, this plan is of all of it");
+  PruneOptions forced = options;
+  forced.force = true;
+  const auto output = [&](const PruneOptions& asked) {
+    return what_is_there([&] { require_prune_possible(asked, open); });
+  };
+  if (!options.output.empty() && !add(output(forced)) && !may_go_on) add(output(options));
+  std::vector<std::string> folders = {options.model};
+  if (!options.output.empty()) folders.push_back(options.output);
+  add(what_is_there([&] { require_report_possible(options.report, options.force || may_go_on, folders); }));
+  return found;
+}
+
+// The files that prune reads before it begins. Throws what it throws; a mask is read with the sizes.
+void require_inputs(const PruneOptions& options, const OpenModel& open) {
+  if (options.is_self()) calibration_identity(options.self, options.selection, open);
+  if (!options.selection.policy.empty()) {
+    const PolicyFile policy = load_policy(options.selection.policy);
+    CheckpointLayers<float> layers(open.checkpoint, open.model);
+    prunenet_scorer(policy.network, layers, PolicySelect::kTop, options.selection.seed);  // throws for another width
+  }
+}
+
+void plan(const PruneOptions& options) {
   const auto progress = make_progress(options);
   const OpenModel open(options.model);
-  if (is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr) {
-    ToGgufOptions to;
-    to.vocabulary = false;
-    plan_gguf(open.checkpoint, open.model, to);  // throws for what llama.cpp does not know
-  }
-  const PlannedCut cut = planned_cut(options.selection, options.self, open, *progress);
-  const std::vector<int64_t>& widths = cut.left_widths;
-  const SizeChange& change = cut.change;
+  require_inputs(options, open);
+  PlannedCut cut = planned_cut(options.selection, options.self, open, *progress);
+  Outlook outlook;
+  outlook.refusals = refusals(options, open, *progress);
   prepare_linear_algebra(options, *progress);
-  CostRequest request = cost_of_cut(open, cut, options.selection, options.training,
-                                    options.is_self() ? &options.self : nullptr, options);
+  CostRequest request =
+      cost_of_cut(open, cut, options.selection, options.training, options.is_self() ? &options.self : nullptr, options);
   request.output =
       options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
-  request.to_gguf = is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
+  request.reports = !options.report.empty();
+  request.phases = options.phases;
+  if (goes_through_folder(options, open)) {
+    ToGgufOptions to;
+    if (!options.type.empty()) to.type = gguf_type(options.type);
+    to.vocabulary = !options.no_vocabulary;
+    request.to_gguf = true;
+    request.gguf_bytes = gguf_bytes(open, cut, to);
+    cut.change.after.bytes = gguf_tensor_bytes(cut, to.type);
+  }
   const CostEstimate cost = estimate_cost(request, *progress);
-  Outlook outlook;
   outlook.fit = check_fit(request);
   outlook.lighter = lighter_choices(request);
-  if (const auto words = missing_device(options)) outlook.refusals.push_back(*words);
   if (options.json) {
     Json json = {{"model", open.name()}, {"ratio", asked_ratio_json(options.selection)}};
-    json.update(size_json(change));
-    json["kept_widths"] = widths;
+    json.update(size_json(cut.change));
+    json["kept_widths"] = cut.left_widths;
     json.update(cost_json(cost, outlook));
     print_json(json);
     return;
   }
   fmt::print("{}: {} model, {} layers\n", open.name(), open.model.family, open.model.layers.size());
-  print_sizes(change, open, widths);
-  if (options.self.layers == 0 && options.self.allocate == "uniform")
+  print_sizes(cut.change, open, cut.left_widths);
+  if (options.self.layers == 0 && options.self.allocate == "uniform") {
     print_ratio(options.selection, used_width_multiple(options.selection, options.self, options.is_self(), open),
-                change);
+                cut.change);
+  }
   if (options.self.allocate == "adaptive") {
     fmt::print("  {:<16} the same number of neurons, shared out by measuring{}\n", "adaptive",
                options.self.pad ? "; padded to the widest layer, the files are larger than said here" : "");
@@ -76,35 +118,66 @@ void plan(const PlanOptions& options) {
   print_cost(cost, outlook);
 }
 
+// What prune refuses of formats, in its words.
+void check_formats(const CLI::App& verb, PruneOptions& options) {
+  const bool from_gguf = options.self.from_gguf = is_gguf_name(options.model);
+  options.self.to_gguf = is_gguf_name(options.output) || from_gguf;
+  if (from_gguf) {
+    refuse_said(
+        verb, {"--type", "--no-vocabulary"},
+        "does not go with a GGUF file, which stays what it is where it can: prunenet convert changes the result");
+    if (!options.output.empty() && !is_gguf_name(options.output)) {
+      fail(ErrorCode::kBadOption, "--output",
+           "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
+    }
+  } else if (!options.self.to_gguf) {
+    refuse_said(verb, {"--type", "--no-vocabulary"}, "is of GGUF outputs: name the output *.gguf");
+  }
+}
+
 }  // namespace
 
 void add_plan(CLI::App& program, Action& action) {
-  auto options = std::make_shared<PlanOptions>();
+  auto options = std::make_shared<PruneOptions>();
   CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
   add_budget_options(*verb, options->selection);
   add_method_options(*verb, options->selection);
   add_self_options(*verb, options->self);
   add_training_options(*verb, options->training);
-  verb->add_option(
-      "-o,--output", options->output,
-      "Where the output would go: its disk's speed is measured, and a name that ends with .gguf plans a GGUF file");
+  verb->add_option("-o,--output", options->output,
+                   "Where the output would go: its disk is measured, what is there is told, and a name that ends with "
+                   ".gguf plans a GGUF file");
+  verb->add_option("--type", options->type, "Of a GGUF output from a folder: type of the matrices")
+      ->check(gguf_type_names());
+  verb->add_flag("--no-vocabulary", options->no_vocabulary, "Of a GGUF output from a folder: without tokenizer");
+  verb->add_option("--report", options->report, "Count what the report of prune takes; nothing is written");
+  verb->add_flag("--phases", options->phases, "Count what the --phases of prune takes");
+  verb->add_flag("--force", options->force, "An output or report that is there would be replaced");
   add_engine_choices(*verb, *options);
-  verb->footer("Example:\n  prunenet plan ./Llama-2-7b-hf --ratio 0.3");
-  verb->callback([options, &action] {
-    options->self.from_gguf = is_gguf_name(options->model);
-    options->self.to_gguf = is_gguf_name(options->output) || is_gguf_name(options->model);
-    options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
-    check_self_options(*options->selection.verb, options->self, options->is_self());
+  verb->footer(
+      "Takes the options of prune and writes nothing. A training of prunenet train takes what --method prunenet says\n"
+      "up to 'keeping its state'. Reads the files that prune would read, and fails where it would. A run that does "
+      "not\n"
+      "fit, or that prune would refuse as things stand, is no failure: the exit status is 0, the table says so, and "
+      "so\n"
+      "do \"fits\", \"would_fit\" and \"refusals\" of --json.\n"
+      "Examples:\n"
+      "  prunenet plan ./Llama-2-7b-hf --ratio 0.3\n"
+      "  prunenet plan ./Llama-2-7b-hf --ratio 0.3 -o small.gguf --type q8_0");
+  verb->callback([options, verb, &action] {
+    check_formats(*verb, *options);
+    options->self.check_said = verb->get_option("--check")->count() > 0;
+    check_self_options(*verb, options->self, options->is_self());
     if (!options->is_self() && !options->trains())
-      refuse_said(*options->selection.verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
+      refuse_said(*verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
     options->training.device = options->device;
     options->training.threads = options->usable_threads();
     if (options->self.ratio_total)
       fail(ErrorCode::kBadOption, "--ratio-total",
            "finds its mix by measuring the model cut in many ways, and what that takes depends on what it finds: about "
            "a dozen times a plain run of the same --ratio");
-    check_selection(options->selection, false,
+    check_selection(options->selection, !options->report.empty(),
                     options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
     if (options->is_self() && needs_engine(options->self)) let_waiting_threads_sleep();  // as prune does
     action = [options] { plan(*options); };

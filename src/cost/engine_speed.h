@@ -20,7 +20,7 @@ struct EngineProbe {
 
 struct EngineSpeed {
   std::vector<double> own_lengths;  // ids of some own texts of up to own_length; none where that takes too long to see
-  double libraries_s = 0;  // opening the engine's libraries
+  double libraries_s = 0;           // opening the engine's libraries
   // Of a pass with gradients, for each layer, whatever the text: the moments as matrices, and what waits for them.
   double backward_layer_s = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cost/disk.h"
 #include "cost/self_cost.h"
 #include "spectrum/estimate.h"
 #include "spectrum/spectrum_cache.h"
@@ -37,20 +38,27 @@ bool can_estimate(const PolicyTask& task, double f, double d, double k) {
   return task.estimates && d >= static_cast<double>(kEstimateFromOrder) && k > d && f > d;
 }
 
-// A policy of so many parameters begins with as many random numbers. After every episode but the last it is kept with
+constexpr double kEpisodeBytes = 64;  // of an episode's results
+
+// A policy of so many units begins with as many random numbers. After every episode but the last it is kept with
 // its two moments, before what was kept of the one before goes; and whenever it is the best so far, which of n episodes
 // 1 + 1/2 + ... + 1/n are, if all are equally likely to be.
-Work keeping(double params, double number, double episodes, RunCost& cost) {
+Work keeping(double units, double d, double number, double episodes, RunCost& cost) {
   double best = 0;
   for (double episode = 1; episode <= episodes; ++episode) best += 1 / episode;
+  const double params = units * d;
   const double state = 3 * number * params, policy = 4 * params;
+  // Files of the journal: a matrix and two vectors, with their shape; of the state each with its moments.
+  const auto parts = [&](double bytes) { return part_disk_bytes(bytes * params) + 2 * part_disk_bytes(bytes * units); };
+  const double policy_parts = parts(4) + part_disk_bytes(16), state_parts = 3 * parts(number);
+  const double record = part_disk_bytes(kEpisodeBytes * episodes);
   const double bytes = (episodes - 1) * state + best * policy;
   Work work;
   work[WorkKind::kFunction] = 2 * params;
-  work[WorkKind::kMemory] = 3 * bytes + 2 * state;                    // checked, copied, let go; made
-  work[WorkKind::kBuffer] = 2 * bytes;                                // by one thread, where the rate is that of some
-  cost.passing_disk_bytes = (episodes > 1 ? 2 * state : 0) + policy;  // beside the one that stays
-  cost.disk_bytes = policy;
+  work[WorkKind::kMemory] = 3 * bytes + 2 * state;  // checked, copied, let go; made
+  work[WorkKind::kBuffer] = 2 * bytes;              // by one thread, where the rate is that of some
+  cost.passing_disk_bytes = (episodes > 1 ? 2 * state_parts : 0) + policy_parts;  // beside the one that stays
+  cost.disk_bytes = policy_parts + record;
   return work;
 }
 
@@ -100,7 +108,7 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
     cost.phases.push_back({"drawing", drawing, held});
     cost.phases.push_back({"spectra of draws", spectra, held});
     cost.phases.push_back({"updating the policy", updating, held});
-    cost.phases.push_back({"keeping its state", keeping(units * d, number, task.episodes, cost), held});
+    cost.phases.push_back({"keeping its state", keeping(units, d, number, task.episodes, cost), held});
     if (task.spectra_after) cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
   } else {
     cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
@@ -138,12 +146,13 @@ Phase cost_of_energy_scoring(const ModelShape& shape) {
   return phase;
 }
 
-Phase cost_of_writing(const ModelShape& shape, double bytes, double passes, double unwritten) {
+Phase cost_of_writing(const ModelShape& shape, double bytes, double gguf_bytes, double unwritten) {
   Phase phase;
   phase.name = "writing";
-  phase.work[WorkKind::kRead] = shape.stored_bytes + (passes - 1) * bytes;
-  phase.work[WorkKind::kBuffer] = std::min(passes * bytes, unwritten);
-  phase.work[WorkKind::kWrite] = passes * bytes - phase.work[WorkKind::kBuffer];
+  const double written = bytes + gguf_bytes;
+  phase.work[WorkKind::kRead] = shape.stored_bytes + (gguf_bytes > 0 ? bytes : 0);
+  phase.work[WorkKind::kBuffer] = std::min(written, unwritten);
+  phase.work[WorkKind::kWrite] = written - phase.work[WorkKind::kBuffer];
   phase.peak_bytes = std::min(12e6, 0.1 * bytes);
   return phase;
 }

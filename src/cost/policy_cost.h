@@ -26,9 +26,9 @@ Phase cost_of_scoring(const ModelShape& shape, double matrices);
 /// By the energy of neurons for Gaussian inputs: as many tokens as --method gaussian takes.
 Phase cost_of_energy_scoring(const ModelShape& shape);
 
-/// Reading the source and writing `bytes`; `passes` is 2 where a folder stands between source and a GGUF file. Memory
-/// takes up `unwritten` bytes, and no writer waits for the disk until they are more.
-Phase cost_of_writing(const ModelShape& shape, double bytes, double passes, double unwritten);
+/// Reading the source and writing `bytes`; then, where a folder stands between source and a GGUF file, `gguf_bytes` of
+/// them. Memory takes up `unwritten` bytes, and no writer waits for the disk until they are more.
+Phase cost_of_writing(const ModelShape& shape, double bytes, double gguf_bytes, double unwritten);
 
 /// Seconds that a process takes before anything, and bytes that it holds whatever it does.
 Phase cost_of_starting();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cost/disk.h"
 #include "cost/engine_speed.h"
 #include "surgeon/damping.h"
 
@@ -96,6 +97,7 @@ class SelfCounter {
     if (task_.adaptive) measure_curves();
     walk();
     if (task_.runs && task_.check_sequences > 0) check();
+    keep(0);  // the last word of the walk
     cost_.disk_bytes += spilled_bytes_;
     return std::move(cost_);
   }
@@ -105,6 +107,15 @@ class SelfCounter {
     double most = 0;
     for (const LayerShape& layer : shape_.layers) most = std::max(most, layer.params(shape_.hidden));
     return most;
+  }
+
+  // Parts of the journal, which stay until the output is there.
+  void keep(double bytes, double parts = 1) { cost_.disk_bytes += parts * part_disk_bytes(bytes); }
+
+  // Texts that are sampled: eight bytes an id, a part for each batch.
+  void keep_texts(double sequences, double capacity) {
+    const double parts = std::ceil(sequences / task_.batch);
+    keep(8 * (1 + std::min(sequences, task_.batch) * (1 + capacity)), parts);
   }
 
   void add(std::string name, Work work, double bytes) {
@@ -128,6 +139,7 @@ class SelfCounter {
     Work work;
     count_sampling(work, sequences, length, capacity);
     add(name, work, sampling_bytes(sequences, capacity));
+    keep_texts(sequences, capacity);
   }
 
   // The cache of a batch, widened for the layer that reads it; logits, once more as numbers; and a head in f32.
@@ -166,7 +178,8 @@ class SelfCounter {
     const double layers = static_cast<double>(layers_);
     work[WorkKind::kBackward] = felt * backward_flops_per_token(shape_, task_.length);
     stream_layers(work, 2);
-    cost_.disk_bytes += layers * 2 * d_ * d_ * 4;
+    keep(8 + d_ * d_ * 4, 2 * layers);
+    keep(2 * 16 * layers);
     // Rows of all sequences: those before every layer, and gradients. Each thread has one sequence with all that its
     // gradient needs; of a head that is not kept in f32, too.
     const double f = static_cast<double>(shape_.widest()), vocab = static_cast<double>(shape_.vocab);
@@ -210,6 +223,7 @@ class SelfCounter {
     for (double i = 0; i < trials; ++i) count_kl(work, task_.probe_tokens);
     stream_layers(work, 1 + trials * 0.6);
     add("which layers can go", work, probe_bytes());
+    keep(8, trials);
   }
 
   WorkKind surgeon_kind(double width) const {
@@ -261,6 +275,7 @@ class SelfCounter {
       }
     }
     if (task_.runs) work[WorkKind::kForward] += tokens_ * forward(task_.length);
+    keep(8, static_cast<double>(layers_) * static_cast<double>(1 + task_.curve_points));
     add("how much each layer can lose", work, surgeon_bytes() + walk_bytes() + (task_.runs ? probe_bytes() : 0));
   }
 
@@ -422,22 +437,32 @@ class SelfCounter {
     if (task_.stream) work[WorkKind::kLoad] += task_.number_bytes * layer.params(shape_.hidden);
   }
 
-  // Refitted matrices wait in the scratch file.
+  // Refitted matrices wait in the journal, each a part, and so does what is said of a site, with what it keeps.
   void count_disk() {
-    if (!task_.refits) return;
+    constexpr double kSiteNumbers = 20;
+    const double bytes = shape_.stored_bytes / std::max(1.0, shape_.params);
     for (size_t l = 0; l < layers_; ++l) {
       const LayerShape& layer = shape_.layers[l];
-      const double stays = static_cast<double>(task_.kept[l]) / static_cast<double>(layer.width);
-      const double bytes = shape_.stored_bytes / std::max(1.0, shape_.params);
-      cost_.disk_bytes += bytes * stays * layer.down_params(shape_.hidden);
-      if (task_.neuron_steps > 0 && task_.runs) cost_.disk_bytes += bytes * stays * layer.up_params(shape_.hidden);
-      if (task_.refits_attention && task_.follows) cost_.disk_bytes += bytes * layer.output_params(shape_.hidden);
+      const auto kept = static_cast<double>(task_.kept[l]);
+      const double stays = kept / static_cast<double>(layer.width);
+      keep(8 * (kSiteNumbers + kept));
+      const bool cuts_heads = !task_.kept_kv_share.empty();
+      // Nothing is off yet before the first layer's attention.
+      const bool repairs = l > 0 && task_.refits && task_.refits_attention && task_.follows;
+      if (cuts_heads || repairs) keep(8 * (kSiteNumbers + static_cast<double>(layer.attention_width)));
+      if (task_.refits && (cuts_heads || repairs)) keep(bytes * layer.output_params(shape_.hidden));
+      if (!task_.refits) continue;
+      keep(bytes * stays * layer.down_params(shape_.hidden));
+      const double up = layer.gated ? 2 : 1;
+      if (task_.neuron_steps > 0 && task_.runs) keep(bytes * stays * layer.up_params(shape_.hidden) / up, up);
     }
   }
 
   void check() {
     Work work;
     count_sampling(work, task_.check_sequences, task_.check_length, task_.check_capacity);
+    keep_texts(task_.check_sequences, task_.check_capacity);
+    keep(8);
     const double tokens = task_.check_sequences * task_.check_length;
     work[WorkKind::kForward] += tokens * 1.9 * forward(task_.check_length);
     count_kl(work, tokens);
@@ -451,6 +476,7 @@ class SelfCounter {
     each[WorkKind::kForward] = task_.probe_tokens * forward(task_.check_length) * (1 + (layers + 1) / 2);
     for (size_t l = 0; l < layers_; ++l) count_kl(each, task_.probe_tokens);
     stream_layers(each, 1 + (layers + 1) / 2);
+    keep(8, layers);
     add("what each layer costs", each, probe_bytes());
   }
 

@@ -28,11 +28,11 @@ struct SelfTask {
   bool refits_attention = true;
   int64_t neuron_steps = 0, neuron_iterations = 10;
   bool adaptive = false;
-  int64_t curve_points = 0;    // of each layer, measured by KL; 0: curves of error
-  double probe_tokens = 4096;  // that single changes are measured on
+  int64_t curve_points = 0;                         // of each layer, measured by KL; 0: curves of error
+  double probe_tokens = 4096;                       // that single changes are measured on
   double check_sequences = 32, check_length = 256;  // a mean
   double check_capacity = 256;                      // the longest
-  bool measures_layers = false;  // each layer's own KL, for a report
+  bool measures_layers = false;                     // each layer's own KL, for a report
 
   // The engine.
   bool runs = true;  // there is one

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cost/disk.h"
 #include "cost/machine_room.h"
 #include "cost/machine_speed.h"
 
@@ -59,12 +60,14 @@ TEST(PolicyCost, EveryEpisodeButTheLastKeepsItsState) {
   task.episodes = 2;
   const RunCost two = cost_of_policy(shape, task);
   EXPECT_DOUBLE_EQ(work_of(two, "keeping its state")[WorkKind::kBuffer], 2 * (3 * policy + 1.5 * policy));
-  EXPECT_DOUBLE_EQ(two.disk_bytes, policy + grams);
-  EXPECT_DOUBLE_EQ(two.passing_disk_bytes, 2 * (3 * policy) + 2 * policy + grams);
+  // Files: the matrix and a block for its header, two vectors of a block and one likewise; a block for the shape.
+  const double block = 4096, matrices = policy + block + 2 * 2 * block, files = matrices + block, record = block;
+  EXPECT_DOUBLE_EQ(two.disk_bytes, files + record + grams);
+  EXPECT_DOUBLE_EQ(two.passing_disk_bytes, 2 * (3 * matrices) + files + two.disk_bytes);
   task.episodes = 1;
   const RunCost one = cost_of_policy(shape, task);
   EXPECT_DOUBLE_EQ(work_of(one, "keeping its state")[WorkKind::kBuffer], 2 * policy);
-  EXPECT_DOUBLE_EQ(one.passing_disk_bytes, 2 * policy + grams) << "there is nothing to go on with after the last";
+  EXPECT_DOUBLE_EQ(one.passing_disk_bytes, files + one.disk_bytes) << "there is nothing to go on with after the last";
 }
 
 TEST(PolicyCost, EachEigenvalueTakesAColumn) {
@@ -84,13 +87,21 @@ TEST(PolicyCost, NarrowMatricesAreNotHashed) {
 
 TEST(WritingCost, MemoryTakesUpWhatItMayAndTheDiskTheRest) {
   const ModelShape shape = shape_of_width(64, 128, 1);
-  const Phase small = cost_of_writing(shape, 1000, 2, 5000);
-  EXPECT_EQ(small.work[WorkKind::kBuffer], 2000) << "a folder, and a GGUF file of it";
+  const Phase small = cost_of_writing(shape, 1000, 700, 5000);
+  EXPECT_EQ(small.work[WorkKind::kBuffer], 1700) << "a folder, and a GGUF file of it";
   EXPECT_EQ(small.work[WorkKind::kWrite], 0);
   EXPECT_EQ(small.work[WorkKind::kRead], shape.stored_bytes + 1000);
-  const Phase large = cost_of_writing(shape, 9000, 1, 5000);
+  const Phase large = cost_of_writing(shape, 9000, 0, 5000);
   EXPECT_EQ(large.work[WorkKind::kBuffer], 5000);
   EXPECT_EQ(large.work[WorkKind::kWrite], 4000);
+}
+
+TEST(Disk, FilesTakeWholeBlocks) {
+  EXPECT_EQ(file_disk_bytes(0), 0);
+  EXPECT_EQ(file_disk_bytes(1), 4096);
+  EXPECT_EQ(file_disk_bytes(4096), 4096);
+  EXPECT_EQ(part_disk_bytes(0), 4096);
+  EXPECT_EQ(part_disk_bytes(4096), 8192);
 }
 
 TEST(MachineRoom, SomeWritesWaitInMemory) {

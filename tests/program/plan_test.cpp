@@ -1,9 +1,12 @@
 // plan beside the run that it speaks of: the phases it names and the operations it counts are those that are done; and
 // runs that cannot fit are refused before they start.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -222,6 +225,208 @@ TEST_F(Plan, WhatADeviceWillTakeIsNotMeasured) {
   EXPECT_EQ(phases.at("writing")["measured"], true);
   const RunResult table = run_prunenet({"plan", kDemo, "-q", "--ratio", "0.3", "--device", "cuda"});
   EXPECT_NE(table.out.find("not measured"), table.out.npos) << table.out;
+  // Where there is none, prune says the same.
+  const RunResult run = run_prunenet({"prune", kDemo, "-q", "-o", out(), "--ratio", "0.3", "--device", "cuda",
+                                      "--own-text", "2", "--tokens", "8", "--check", "0"});
+  EXPECT_EQ(plan["refusals"].empty(), run.status == 0) << run.err;
+  if (run.status == 0) return;
+  const std::string words = plan["refusals"][0];
+  EXPECT_NE(run.err.find(words), run.err.npos) << run.err << words;
+  EXPECT_NE(table.out.find("prune would refuse this: " + words), table.out.npos) << table.out;
+}
+
+TEST_F(Plan, TheCheckIsCountedAtItsOwnLength) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const auto check = [](const std::string& tokens) {
+    const Json plan = prunenet_json({"plan", kDemo, "-q", "--ratio", "0.3", "--own-text", "4", "--tokens", tokens,
+                                     "--check", "4", "--neuron-steps", "0", "--weighting", "plain"});
+    return flops_of(plan["phases"]).at("checking the result");
+  };
+  EXPECT_EQ(check("16"), check("256"));
+}
+
+TEST_F(Plan, SaysWhatIsThereAlready) {
+  tiny_model().write(model());
+  const Words options{model(), "--ratio", "0.25", "--method", "product", "-o", out()};
+  EXPECT_TRUE(prunenet_json(with({"plan"}, options))["refusals"].empty());
+  ASSERT_EQ(run_prunenet(with(with({"prune", "-q"}, options), {"--report", root() / "r.html"})).status, 0);
+  const auto before = folder_contents(root());
+  const Words again = with(options, {"--report", root() / "r.html"});
+  const Json plan = prunenet_json(with({"plan"}, again));
+  ASSERT_EQ(plan["refusals"].size(), 2u) << plan;
+  EXPECT_NE(plan["refusals"][0].get<std::string>().find("out: exists already; --force replaces it"), std::string::npos);
+  EXPECT_NE(plan["refusals"][1].get<std::string>().find("r.html: exists already"), std::string::npos);
+  EXPECT_TRUE(prunenet_json(with(with({"plan"}, again), {"--force"}))["refusals"].empty());
+  EXPECT_EQ(folder_contents(root()), before);
+}
+
+TEST_F(Plan, ReadsWhatPruneWouldRead) {
+  tiny_model().write(model());
+  const auto refused_by_both = [&](const Words& options, const Words& fragments, int status = 1) {
+    expect_refused(with({"plan", model(), "--ratio", "0.25"}, options), fragments, status);
+    expect_refused(with({"prune", model(), "-o", out(), "--ratio", "0.25"}, options), fragments, status);
+  };
+  refused_by_both({"--method", "prunenet", "--policy", root() / "nope.safetensors"}, {"nope.safetensors"});
+  refused_by_both({"--type", "q8_0"}, {"--type", "is of GGUF outputs"}, 2);
+  if (runtime_is_built()) refused_by_both({"--calibration", root() / "nofile.txt"}, {"--calibration", "nofile.txt"});
+}
+
+TEST_F(Plan, APolicyForAnotherWidthIsRefused) {
+  tiny_model().write(model());
+  tiny_model(1, {.hidden = 16}).write(root() / "other");
+  ASSERT_EQ(
+      run_prunenet({"train", root() / "other", "-q", "-o", root() / "p", "--ratio", "0.25", "--episodes", "1"}).status,
+      0);
+  expect_refused({"plan", model(), "--ratio", "0.25", "--method", "prunenet", "--policy", root() / "p"}, {"16", "8"});
+}
+
+TEST_F(Plan, AGgufFileIsAsLargeAsItsTypeMakesIt) {
+  const Words options{kDemo, "-q", "--ratio", "0.3", "--method", "product", "-o", root() / "small.gguf"};
+  const Json stored = prunenet_json(with({"plan"}, options));
+  for (const char* type : {"q8_0", "f32"}) {  // it is stored in F16
+    const Words typed = with(options, {"--type", type});
+    const Json plan = prunenet_json(with({"plan"}, typed));
+    const Json run = prunenet_json(with(with({"prune"}, typed), {"--force"}));
+    EXPECT_EQ(plan["bytes_after"], run["bytes_after"]) << type;
+    const double tensors = plan["bytes_after"].get<double>() - stored["bytes_after"].get<double>();
+    const double disk = plan["estimated_disk_bytes"].get<double>() - stored["estimated_disk_bytes"].get<double>();
+    EXPECT_EQ(tensors < 0, std::string(type) == "q8_0");
+    EXPECT_NEAR(disk, tensors, 4096) << "blocks; the header is as long";
+    EXPECT_EQ(plan["params_after"], stored["params_after"]) << type;
+  }
+}
+
+TEST_F(Plan, CountsWhatAReportAndPhasesTake) {
+  tiny_model().write(model());
+  const auto names = [&](const Words& more) {
+    const Json plan = prunenet_json(with({"plan", model(), "--ratio", "0.25", "--method", "product"}, more));
+    std::set<std::string> found;
+    for (const Json& phase : plan["phases"]) found.insert(phase["name"]);
+    return found;
+  };
+  EXPECT_FALSE(names({}).contains("spectra of the choice"));
+  EXPECT_TRUE(names({"--report", root() / "r.html"}).contains("spectra of the choice"));
+  EXPECT_TRUE(names({"--phases"}).contains("rates for --phases"));
+  EXPECT_FALSE(fs::exists(root() / "r.html"));
+}
+
+// Bytes of the blocks that a file or folder takes, with all in it.
+double blocks_of(const fs::path& path) {
+  double bytes = 0;
+  const auto add = [&](const fs::path& name) {
+    struct stat status {};
+    if (::lstat(name.c_str(), &status) == 0) bytes += 512.0 * static_cast<double>(status.st_blocks);
+  };
+  add(path);
+  std::error_code gone;  // a journal's parts come and go
+  for (auto entry = fs::recursive_directory_iterator(path, gone); !gone && entry != fs::recursive_directory_iterator();
+       entry.increment(gone))
+    add(entry->path());
+  return bytes;
+}
+
+TEST_F(Plan, TellsTheDiskOfTheRun) {
+  PRUNENET_REQUIRE_RUNTIME();
+  const Words options{kDemo,
+                      "-q",
+                      "--ratio",
+                      "0.3",
+                      "--calibration",
+                      "random-tokens",
+                      "--own-text",
+                      "64",
+                      "--tokens",
+                      "128",
+                      "--check",
+                      "8",
+                      "--neuron-steps",
+                      "1",
+                      "-o",
+                      out()};
+  const double planned = prunenet_json(with({"plan"}, options))["estimated_disk_bytes"];
+  RunningProgram program(prunenet_command(with({"prune"}, options)));
+  double journal = 0;
+  while (!fs::exists(out()) && fs::exists(fs::path("/proc") / std::to_string(program.pid()) / "exe")) {
+    journal = std::max(journal, blocks_of(root() / ".out.prunenet-journal"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  const RunResult run = program.wait();
+  ASSERT_EQ(run.status, 0) << run.err;
+  const double taken = journal + blocks_of(out());
+  EXPECT_GT(journal, 1e6);
+  EXPECT_GT(planned, 0.97 * taken);
+  EXPECT_LT(planned, 1.1 * taken);
+}
+
+TEST_F(Plan, NamesAloneWhatIsScarce) {
+  const fs::path disk = root() / "disk";
+  fs::create_directory(disk);
+  const Words options{"plan", kDemo, "-q", "--ratio", "0.3", "--method", "product", "-o", disk / "out"};
+  const double needed = prunenet_json(options)["estimated_disk_bytes"];
+  const SmallDisk small{.options = "size=" + std::to_string(static_cast<int64_t>(0.97 * needed))};
+  const auto planned = run_on_small_disk(disk, small, options);
+  if (!planned) GTEST_SKIP() << "this process may not mount";
+  EXPECT_EQ(planned->run.status, 0) << planned->run.err;
+  EXPECT_NE(planned->run.out.find("may not fit: about "), std::string::npos) << planned->run.out;
+  EXPECT_NE(planned->run.out.find("are needed on the disk of the output"), std::string::npos) << planned->run.out;
+  EXPECT_EQ(planned->run.out.find("of memory are needed"), std::string::npos) << planned->run.out;
+}
+
+// A llama in bf16 whose zeros take no room on the disk.
+void write_hollow_model(const fs::path& folder, const TinySizes& sizes) {
+  TinyModel tiny = tiny_model();
+  tiny.config["hidden_size"] = sizes.hidden;
+  tiny.config["intermediate_size"] = sizes.width;
+  tiny.config["num_hidden_layers"] = sizes.layers;
+  tiny.config["vocab_size"] = sizes.vocab;
+  tiny.config["torch_dtype"] = "bfloat16";
+  tiny.tensors.clear();
+  tiny.write(folder);
+  Json header = Json::object();
+  int64_t offset = 0;
+  const auto add = [&](const std::string& name, const std::vector<int64_t>& shape) {
+    int64_t bytes = 2;
+    for (const int64_t extent : shape) bytes *= extent;
+    header[name] = {{"dtype", "BF16"}, {"shape", shape}, {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+  };
+  const int64_t d = sizes.hidden, f = sizes.width;
+  add("model.embed_tokens.weight", {sizes.vocab, d});
+  for (int64_t l = 0; l < sizes.layers; ++l) {
+    const std::string layer = "model.layers." + std::to_string(l) + ".";
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"})
+      add(layer + "self_attn." + name + ".weight", {d, d});
+    for (const char* name : {"gate_proj", "up_proj"}) add(layer + "mlp." + name + ".weight", {f, d});
+    add(layer + "mlp.down_proj.weight", {d, f});
+    for (const char* name : {"input_layernorm", "post_attention_layernorm"}) add(layer + name + ".weight", {d});
+  }
+  add("model.norm.weight", {d});
+  add("lm_head.weight", {sizes.vocab, d});
+  const std::string text = header.dump();
+  const uint64_t size = text.size();
+  write_bytes(folder / "model.safetensors", std::string(reinterpret_cast<const char*>(&size), sizeof size) + text);
+  fs::resize_file(folder / "model.safetensors", sizeof size + text.size() + static_cast<uint64_t>(offset));
+}
+
+class SlowPlan : public Plan {};
+
+TEST_F(SlowPlan, SaysWhatWouldTakeFarLessMemory) {
+  PRUNENET_REQUIRE_RUNTIME();
+  write_hollow_model(model(), {.hidden = 1024, .width = 4096, .layers = 10, .vocab = 64});
+  const Words options{model(),          "-q", "--ratio",     "0.3",  "--calibration", "random-tokens",
+                      "--own-text",     "2",  "--tokens",    "8",    "--check",       "0",
+                      "--neuron-steps", "0",  "--weighting", "plain"};
+  const Json plan = prunenet_json(with({"plan"}, options));
+  ASSERT_EQ(plan["would_take_less"].size(), 2u) << plan;
+  EXPECT_EQ(plan["would_take_less"][0]["option"], "--stream");
+  EXPECT_EQ(plan["would_take_less"][1]["option"], "--dtype bf16");
+  const Json streamed = prunenet_json(with({"plan", "--stream"}, options));
+  EXPECT_EQ(plan["would_take_less"][0]["estimated_peak_bytes"], streamed["estimated_peak_bytes"]);
+  EXPECT_TRUE(streamed["would_take_less"].empty());
+  const Json in_bf16 = prunenet_json(with({"plan", "--dtype", "bf16"}, options));
+  EXPECT_EQ(plan["would_take_less"][1]["estimated_peak_bytes"], in_bf16["estimated_peak_bytes"]);
+  EXPECT_TRUE(in_bf16["would_take_less"].empty());
+  EXPECT_LT(in_bf16["estimated_peak_bytes"], plan["estimated_peak_bytes"].get<double>() / 1.5);
 }
 
 TEST_F(Plan, ADeviceThatTheMethodHasNoUseForIsRefused) {
