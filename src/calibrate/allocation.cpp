@@ -148,7 +148,9 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
   AdaptiveWidths result;
   result.width_multiple = multiple;
   int64_t budget = 0;
-  pruner.progress().begin("measuring how much each layer can lose", static_cast<double>(layers));
+  const double parts =
+      probe ? static_cast<double>(options.points + 1) : 1;  // of a layer's work: the points, and all else
+  pruner.progress().begin("measuring how much each layer can lose", static_cast<double>(layers) * parts);
   for (int64_t layer = 0; layer < layers; ++layer) {
     throw_if_cancelled();
     const auto l = static_cast<size_t>(layer);
@@ -157,7 +159,7 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     budget += uniform[l] * price;
     if (auto found = find_curve(pruner.store(), layer, width, multiple)) {
       result.curves.push_back(std::move(*found));
-      pruner.progress().advance(1);
+      pruner.progress().advance(parts);
       continue;
     }
     const Moments moments = source->moments(layer, Site::kFfn).inputs;
@@ -165,11 +167,12 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
                                                    sensitivities, std::min(multiple, width), pruner.shrink_options());
     const double energy = elimination.energy > 0 ? elimination.energy : 1;
     LayerCurve curve = error_curve(elimination, width, multiple, 1 / energy, price);
+    pruner.progress().advance(1);
     if (probe) {
       const Matrix<float> weight = site_weight(pruner.checkpoint(), model, layer, Site::kFfn);
       const auto bias = site_bias(pruner.checkpoint(), model, layer, Site::kFfn);
       Interpolation kl;
-      for (int64_t point = 1; point <= options.points; ++point) {
+      for (int64_t point = 1; point <= options.points; ++point, pruner.progress().advance(1)) {
         // Closer together where little is removed: that is where most layers will end.
         const double removed = 0.9 * std::pow(static_cast<double>(point) / static_cast<double>(options.points), 1.5);
         const auto count =
@@ -183,7 +186,6 @@ AdaptiveWidths adaptive_widths(SelfPruner& pruner, const std::vector<int64_t>& u
     }
     put_curve(pruner.store(), layer, curve);
     result.curves.push_back(std::move(curve));
-    pruner.progress().advance(1);
   }
   pruner.progress().end();
 

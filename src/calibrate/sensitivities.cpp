@@ -20,10 +20,13 @@ std::string name_of(int64_t layer, Site site) {
 
 void Sensitivities::measure(Engine& engine, std::span<const std::vector<TokenId>> sequences, int64_t layers,
                             Progress& progress) {
-  progress.begin("measuring what the loss feels", static_cast<double>(2 * layers));
+  // A quarter is the pass to the top; on the way down each layer is computed again, and then back.
+  progress.begin("measuring what the loss feels", static_cast<double>(4 * layers));
+  double way_up = static_cast<double>(layers);
   engine.sensitivities(sequences, [&](int64_t layer, Site site, const Matrix<float>& sensitivity) {
     put(layer, site, sensitivity);
-    progress.advance(1);
+    progress.advance(way_up + 1.5);
+    way_up = 0;
   });
   complete();
   progress.end();

@@ -27,7 +27,27 @@ WorkKind surgeon_kind(Precision precision, int64_t width) {
   return resolve(precision, width) == Precision::kF64 ? WorkKind::kProductF64 : WorkKind::kProductF32;
 }
 
-constexpr double kShareOfAttention = 0.15;  // of a layer's time, roughly
+// Shares of time, for the bar alone. Measured on two layers of TinyLlama's shape (hidden size 2048, 5632 neurons) with
+// 3644 tokens: measuring 7.6 s, choosing 5.0 s, refitting 2.2 s, carrying the change on 4.9 s, a Gauss-Newton step of
+// ten iterations 73 s; in small models such a step takes less.
+constexpr double kShareOfAttention = 0.15;                              // of a layer's time without Gauss-Newton steps
+constexpr double kMeasuring = 0.4, kChoosing = 0.25, kRefitting = 0.1;  // of a site's; the rest is carrying on
+constexpr double kNeuronIteration = 0.3;  // of a Gauss-Newton step, beside all the rest of the site
+
+// How far the work on a site is: its steps, and at the end whatever of its share no step has claimed.
+class SiteProgress {
+ public:
+  SiteProgress(Progress& progress, double share) : progress_(progress), left_(share) {}
+  void step(double share) {
+    left_ -= share;
+    progress_.advance(share);
+  }
+  void finish() { step(left_); }
+
+ private:
+  Progress& progress_;
+  double left_;
+};
 
 // The parts of a walk in the store of its changed model. That of a site comes after its tensors, so that it stands for
 // all of them; kShrunk comes last.
@@ -91,23 +111,44 @@ class Shrinker {
  public:
   Shrinker(const Checkpoint& checkpoint, const ModelDescription& model, const ShrinkPlan& plan,
            const ShrinkOptions& options, MomentSource& source, const Sensitivities& sensitivities,
-           ChangedModel& changed)
+           ChangedModel& changed, Progress& progress)
       : checkpoint_(checkpoint),
         model_(model),
         plan_(plan),
         options_(options),
         source_(source),
         sensitivities_(sensitivities),
-        changed_(changed) {}
+        changed_(changed),
+        progress_(progress) {
+    if (options.refit)
+      neuron_share_ = kNeuronIteration * static_cast<double>(options.neuron_steps * options.neuron_iterations);
+  }
+
+  /// The units of progress of a layer.
+  double layer_share() const { return share_of(Site::kAttention) + share_of(Site::kFfn); }
 
   void drop(int64_t layer) {
     source_.dropped(layer);
     changed_.drop_layer(layer);
     diverged_ = true;
+    progress_.advance(layer_share());
   }
 
-  // Leaves the site alone where nothing goes and nothing is to be repaired.
   void visit(int64_t layer, Site site, int64_t kept_units) {
+    SiteProgress done(progress_, share_of(site));
+    change(layer, site, kept_units, done);
+    done.finish();
+  }
+
+  std::vector<SiteOutcome> take() { return std::move(outcomes_); }
+
+ private:
+  // Without Gauss-Newton steps, which FFNs alone have.
+  static double plain_share(Site site) { return site == Site::kAttention ? kShareOfAttention : 1 - kShareOfAttention; }
+  double share_of(Site site) const { return plain_share(site) * (1 + (site == Site::kFfn ? neuron_share_ : 0)); }
+
+  // Leaves the site alone where nothing goes and nothing is to be repaired.
+  void change(int64_t layer, Site site, int64_t kept_units, SiteProgress& done) {
     const int64_t units = units_of(model_, layer, site);
     const bool cuts = kept_units < units;
     const bool repairs =
@@ -129,15 +170,17 @@ class Shrinker {
     outcome.units_before = units;
     outcome.units_after = kept_units;
     outcome.tokens = moments.inputs.tokens;
-    if (cuts) choose(layer, site, kept_units, moments, outcome);
-    refit_site(layer, site, moments, outcome);
+    const double share = plain_share(site);
+    done.step(kMeasuring * share);
+    if (cuts) {
+      choose(layer, site, kept_units, moments, outcome);
+      done.step(kChoosing * share);
+    }
+    refit_site(layer, site, moments, outcome, done);
     put_site({outcome, changed_.state(layer, site)}, changed_.store());
     leave(layer, site, outcome);
   }
 
-  std::vector<SiteOutcome> take() { return std::move(outcomes_); }
-
- private:
   void leave(int64_t layer, Site site, const SiteOutcome& outcome) {
     if (const auto change = changed_.change(layer, site)) source_.changed(layer, site, *change);
     diverged_ = true;
@@ -163,7 +206,7 @@ class Shrinker {
     }
   }
 
-  void refit_site(int64_t layer, Site site, const SiteMoments& moments, SiteOutcome& outcome) {
+  void refit_site(int64_t layer, Site site, const SiteMoments& moments, SiteOutcome& outcome, SiteProgress& done) {
     const Matrix<float> weight = site_weight(checkpoint_, model_, layer, site);
     const auto bias = site_bias(checkpoint_, model_, layer, site);
     const TargetMoments* target = moments.target ? &*moments.target : nullptr;
@@ -184,13 +227,16 @@ class Shrinker {
     outcome.error_refitted = outcome.error_after = options_.refit ? result.error : result.plain_error;
     outcome.refit_damping = result.damping;
     outcome.damping_raised += result.damping_raised;
+    done.step(kRefitting * plain_share(site));
     if (!options_.refit) return;
     if (site == Site::kFfn && options_.neuron_steps > 0) {
       SiteChange start;
       start.kept = kept;
       start.weight = result.w;
       start.bias.assign(result.bias.begin(), result.bias.end());
-      if (refit_neurons(layer, start, weight.rows(), outcome)) return;
+      const bool refitted = refit_neurons(layer, start, weight.rows(), outcome);
+      done.step(neuron_share_ * plain_share(site));
+      if (refitted) return;
     }
     changed_.refit(layer, site, result.w, result.bias);
   }
@@ -219,6 +265,8 @@ class Shrinker {
   MomentSource& source_;
   const Sensitivities& sensitivities_;
   ChangedModel& changed_;
+  Progress& progress_;
+  double neuron_share_ = 0;  // of Gauss-Newton steps, beside the rest of an FFN
   bool diverged_ = false;
   std::vector<SiteOutcome> outcomes_;
 };
@@ -332,20 +380,18 @@ ShrinkOutcome shrink(const Checkpoint& checkpoint, const ModelDescription& model
   const auto layers = static_cast<int64_t>(model.layers.size());
   PRUNENET_CHECK(static_cast<int64_t>(plan.widths.size()) == layers);
   PRUNENET_CHECK(plan.kv_groups.empty() || static_cast<int64_t>(plan.kv_groups.size()) == layers);
-  Shrinker shrinker(checkpoint, model, plan, options, source, sensitivities, changed);
-  progress.begin(options.refit ? "choosing and refitting" : "choosing", static_cast<double>(layers));
+  Shrinker shrinker(checkpoint, model, plan, options, source, sensitivities, changed, progress);
+  progress.begin(options.refit ? "choosing and refitting" : "choosing",
+                 static_cast<double>(layers) * shrinker.layer_share());
   for (int64_t layer = 0; layer < layers; ++layer) {
     throw_if_cancelled();
     const auto l = static_cast<size_t>(layer);
     if (std::binary_search(plan.dropped_layers.begin(), plan.dropped_layers.end(), layer)) {
       shrinker.drop(layer);
-      progress.advance(1);
     } else {
       const int64_t groups = model.layers[l].attention.kv_groups.width;
       shrinker.visit(layer, Site::kAttention, plan.kv_groups.empty() ? groups : plan.kv_groups[l]);
-      progress.advance(kShareOfAttention);
       shrinker.visit(layer, Site::kFfn, plan.widths[l]);
-      progress.advance(1 - kShareOfAttention);
     }
   }
   ShrinkOutcome outcome;

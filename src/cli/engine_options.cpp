@@ -1,14 +1,13 @@
 // The options of every verb that runs a model.
 #include "cli/engine_options.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 
 #include "base/cancel.h"
-#include "cli/format.h"
+#include "cli/memory_hint.h"
 #include "engine/load.h"
 #include "engine/streaming.h"
 
@@ -102,24 +101,17 @@ void require_device(const std::string& device, int threads) {
 }
 
 std::optional<std::string> memory_hint(const OpenModel& open, const EngineVerbOptions& options) {
-  constexpr double kMuch = 4e9;
-  const bool is_f32 = options.dtype == "f32";
   EngineOptions engine;
   engine.device = options.device;
   engine.stream = options.stream;
   const auto bytes_in = [&](ComputeType type) { return converted_weight_bytes(open.checkpoint, open.model, type); };
-  const int64_t converted = bytes_in(is_f32 ? ComputeType::kF32 : ComputeType::kBf16), free = usable_memory_bytes();
-  const auto bytes = static_cast<double>(converted);
-  if (options.device != "cpu" || engine_streams(engine, converted, free)) return std::nullopt;
-  if (bytes <= kMuch && (free == 0 || 2 * bytes <= static_cast<double>(free))) return std::nullopt;
-  std::string hint = fmt::format("the weights in {} will take {} of memory", options.dtype, format_bytes(bytes));
-  if (free > 0) hint += fmt::format(", and {} are free", format_bytes(static_cast<double>(free)));
-  hint += ": ";
-  if (is_f32) {
-    const auto in_bf16 = static_cast<double>(bytes_in(ComputeType::kBf16));
-    hint += fmt::format("--dtype bf16 takes {}, ", in_bf16 > 0 ? format_bytes(in_bf16) : "none of it");
-  }
-  return hint + "--stream holds one layer at a time";
+  WeightMemory memory;
+  memory.is_f32 = options.dtype == "f32";
+  memory.free_bytes = usable_memory_bytes();
+  memory.bf16_bytes = bytes_in(ComputeType::kBf16);
+  memory.bytes = memory.is_f32 ? bytes_in(ComputeType::kF32) : memory.bf16_bytes;
+  if (options.device != "cpu" || engine_streams(engine, memory.bytes, memory.free_bytes)) return std::nullopt;
+  return memory_hint(memory);
 }
 
 std::string engine_words(const EngineVerbOptions& options) {

@@ -43,8 +43,7 @@ std::unique_ptr<Accelerator> open_accelerator(const std::string& device, int thr
 /// To be asked before a run says or does anything. Throws what load_accelerator throws; "cpu" is there.
 void require_device(const std::string& device, int threads);
 
-/// A sentence on what would take less memory, where the engine on the CPU will convert more than 4 GB of weights, or
-/// more than half of the memory that is free.
+/// That of cli/memory_hint.h, where the engine will be on the CPU and hold all weights at once.
 std::optional<std::string> memory_hint(const OpenModel& open, const EngineVerbOptions& options);
 
 /// "f32 on cpu", for reports and tables.

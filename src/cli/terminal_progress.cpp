@@ -68,7 +68,9 @@ void TerminalProgress::end() {
   stages_.pop_back();
   const double elapsed_s = stage.watch.elapsed_s();
   if (!stages_.empty()) stages_.back().inner_s += elapsed_s;
-  if (!quiet_) write(fmt::format("{}: done in {}\n", stage.name, format_duration(elapsed_s - stage.inner_s)));
+  if (quiet_) return;
+  write(fmt::format("{}: done in {}\n", stage.name, format_duration(elapsed_s - stage.inner_s)));
+  if (terminal_ && !stages_.empty()) draw(stages_.back(), stages_.back().own_s());
 }
 
 void TerminalProgress::warn(std::string_view message) {

@@ -8,6 +8,7 @@
 #include "calibrate/stored_values.h"
 #include "fixtures.h"
 #include "support/memory_store.h"
+#include "support/recorded_progress.h"
 
 namespace prunenet {
 namespace {
@@ -47,6 +48,27 @@ Result shrunk(OpenedModel& open, ResultStore& store, const ShrinkPlan& plan, Ref
       result.numbers.push_back(number);
   }
   return result;
+}
+
+TEST(ProgressOfAWalk, AdvancesWithinALayerAndComesToItsTotal) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  OpenedModel open(data / "golden" / "llama");
+  ShrinkPlan plan = two_thirds(open.model);
+  plan.dropped_layers = {1};
+  MemoryStore store;
+  for (const bool again : {false, true}) {  // the second time all sites are found
+    if (again) store.remove("shrunk");
+    test::RecordedProgress progress;
+    SelfPruner pruner(open.checkpoint, open.model, nullptr, gaussian_options(RefitMode::kOneShot), store, progress);
+    ChangedModel changed(open.checkpoint, open.model, store);
+    pruner.shrink(plan, changed);
+    ASSERT_EQ(progress.stages.size(), 1u);
+    progress.expect_whole();
+    // Attention, then measuring, choosing, refitting, neurons (asked for) and carrying on; one for the layer that goes.
+    const auto layers = static_cast<size_t>(open.layers());
+    EXPECT_EQ(progress.stages[0].steps.size(), (layers - 1) * (again ? 2 : 6) + 1);
+    for (const double step : progress.stages[0].steps) EXPECT_GT(step, 0);
+  }
 }
 
 class GoingOn : public testing::TestWithParam<std::string> {};

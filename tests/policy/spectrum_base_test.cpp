@@ -64,6 +64,25 @@ TEST(SpectrumBase, GivesTheSameBitsWithAndWithoutRoomAndCache) {
   EXPECT_EQ(test::folder_contents(folder / "cache").size(), 1u);
 }
 
+TEST(SpectrumBase, GivesTheSameBitsWhenPreparedAndPreparesOnlyOnce) {
+  const test::TemporaryFolder folder;
+  const auto w = random_matrix<float>(1400, kEstimateFromOrder, 5);
+  const auto kept = test::some_rows(1400, 1200, 6);
+  for (const auto method : {SpectrumMethod::kExact, SpectrumMethod::kEstimate}) {
+    const auto cache = folder / (method == SpectrumMethod::kExact ? "exact" : "estimate");
+    SpectrumBase<float> plain(folder.path(), SpectrumRoute::kGram, method);
+    const SpectrumDistance expected = plain.distance(0, w, kept);
+    for (const int64_t in_cache : {0, 1}) {  // the first fills the cache, the second finds it full
+      SpectrumBase<float> prepared(folder.path(), SpectrumRoute::kGram, method, SpectrumCache(cache));
+      for (int repeat = 0; repeat < 2; ++repeat) prepared.prepare(0, w, 1200);
+      const SpectrumDistance found = prepared.distance(0, w, kept);
+      EXPECT_EQ(found.ks, expected.ks);
+      EXPECT_EQ(found.error, expected.error);
+      EXPECT_EQ(prepared.num_cached(), in_cache) << "it was at hand from the first time on";
+    }
+  }
+}
+
 TEST(SpectrumBase, IsExactWhereSquaresLeaveTheRange) {
   const auto scratch = std::filesystem::temp_directory_path();
   const auto kept = test::some_rows(1400, 1200, 8);

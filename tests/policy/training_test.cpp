@@ -5,11 +5,12 @@
 
 #include "base/random.h"
 #include "linalg/parallel.h"
-#include "support/memory_store.h"
 #include "policy/policy_file.h"
 #include "policy/prunenet_scorer.h"
 #include "policy/sampler.h"
 #include "policy/trainer.h"
+#include "support/memory_store.h"
+#include "support/recorded_progress.h"
 #include "support/support.h"
 
 namespace prunenet {
@@ -227,13 +228,61 @@ TEST(SlowTrain, GoesOnWithEstimatesAndACacheWithTheSameBits) {
   EXPECT_EQ(test::folder_contents(folder / "cache").size(), 1u);
 }
 
+// A backend that has nothing to do ahead of time, as one on a device may be.
+class Unprepared final : public PolicyBackend {
+ public:
+  explicit Unprepared(PolicyBackend& inner) : inner_(inner) {}
+  int64_t num_layers() const override { return inner_.num_layers(); }
+  int64_t rows(int64_t layer) const override { return inner_.rows(layer); }
+  Vector<double> logits(int64_t layer) override { return inner_.logits(layer); }
+  SpectrumDistance distance(int64_t layer, std::span<const int64_t> kept) override {
+    return inner_.distance(layer, kept);
+  }
+  void update(int64_t layer, std::span<const double> dlogit) override { inner_.update(layer, dlogit); }
+  void save(const std::function<void(const std::string&, std::span<const std::byte>)>& part) const override {
+    inner_.save(part);
+  }
+  bool restore(const PartOf& part_of) override { return inner_.restore(part_of); }
+  PolicyNetwork<float> network() const override { return inner_.network(); }
+
+ private:
+  PolicyBackend& inner_;
+};
+
+TEST(Train, WholeSpectraAreAStageOfTheirOwnAndChangeNoBit) {
+  MadeLayers<float> layers(3, 40, 12);
+  const auto run = [&](bool prepares, test::RecordedProgress& progress) {
+    SpectrumBase<float> spectra(std::filesystem::temp_directory_path(), SpectrumRoute::kGram);
+    HostBackend<float> backend(layers, spectra, PolicyNetwork<float>::initial(40, 12, 5), kFast);
+    Unprepared unprepared(backend);
+    test::MemoryStore store;
+    PolicyBackend& used = prepares ? static_cast<PolicyBackend&>(backend) : unprepared;
+    return train_prunenet(used, {30, 30, 30}, {6, 0.99, false, 5}, store, progress);
+  };
+  test::RecordedProgress with, without;
+  const TrainResult prepared = run(true, with), plain = run(false, without);
+  expect_same(prepared, plain);
+  ASSERT_EQ(with.stages.size(), 2u);
+  EXPECT_EQ(with.stages[0].name, "spectra of whole layers");
+  EXPECT_EQ(with.stages[0].steps, std::vector<double>(3, 1.0));
+  EXPECT_EQ(with.stages[1].total, 18);
+  ASSERT_EQ(without.stages.size(), 1u);
+  EXPECT_EQ(without.stages[0].name, with.stages[1].name);
+  for (const test::RecordedProgress* progress : {&with, &without}) progress->expect_whole();
+  for (const double part_s : {prepared.times.whole_spectra, prepared.times.drawing, prepared.times.draw_spectra,
+                              prepared.times.updating, prepared.times.keeping})
+    EXPECT_GT(part_s, 0);
+  EXPECT_EQ(plain.times.whole_spectra, 0);
+}
+
 // A training of three layers, stopped after some whole episodes.
 class StoppedTraining : public testing::Test {
  protected:
   static constexpr int64_t kEpisodes = 6;
-  TrainResult run(test::MemoryStore& store) {
+  TrainResult run(test::MemoryStore& store) { return run(store, progress_); }
+  TrainResult run(test::MemoryStore& store, Progress& progress) {
     HostBackend<float> backend(layers_, spectra_, PolicyNetwork<float>::initial(40, 12, 5), kFast);
-    return train_prunenet(backend, {30, 30, 30}, {kEpisodes, 0.99, false, 5}, store, progress_);
+    return train_prunenet(backend, {30, 30, 30}, {kEpisodes, 0.99, false, 5}, store, progress);
   }
   // As it stands when the record of so many episodes has been put and one part of the next.
   test::MemoryStore stopped_after(int64_t episodes) {
@@ -278,6 +327,41 @@ TEST_F(StoppedTraining, StartsAnewWithoutOneOfItsPartsWhereverThatIsStopped) {
         expect_same(run(store), expected);
       }
     }
+  }
+}
+
+TEST_F(StoppedTraining, SaysHowFarItWasAndWhatIsLeft) {
+  test::MemoryStore nothing;
+  EXPECT_EQ(num_trained_episodes(nothing), 0);
+  for (const int64_t episodes : {2, 3}) {
+    test::MemoryStore stopped = stopped_after(episodes);
+    EXPECT_EQ(num_trained_episodes(stopped), episodes);
+    test::RecordedProgress progress;
+    EXPECT_EQ(run(stopped, progress).first_episode, episodes);
+    EXPECT_EQ(num_trained_episodes(stopped), kEpisodes);
+    ASSERT_EQ(progress.stages.size(), 2u);
+    EXPECT_EQ(progress.stages[1].total, 3 * (kEpisodes - episodes));
+    progress.expect_whole();
+    test::RecordedProgress again;
+    EXPECT_EQ(run(stopped, again).first_episode, kEpisodes);
+    EXPECT_EQ(again.stages.size(), 1u) << "no spectrum is wanted where no episode is left";
+  }
+}
+
+TEST_F(StoppedTraining, NoRecordThatIsNoneSaysHowFarItWas) {
+  const test::MemoryStore stopped = stopped_after(2);
+  const auto record = *stopped.find("policy.record");
+  for (const int64_t episodes : {int64_t{-1}, int64_t{0}, int64_t{3}, int64_t{1} << 60}) {
+    std::vector<std::byte> bytes(record.begin(), record.end());
+    std::memcpy(bytes.data() + sizeof episodes, &episodes, sizeof episodes);
+    test::MemoryStore store;
+    store.put("policy.record", bytes);
+    EXPECT_EQ(num_trained_episodes(store), 0) << episodes;
+  }
+  for (const size_t size : {size_t{0}, size_t{8}, record.size() - 1}) {
+    test::MemoryStore store;
+    store.put("policy.record", record.first(size));
+    EXPECT_EQ(num_trained_episodes(store), 0) << size;
   }
 }
 

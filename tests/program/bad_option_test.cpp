@@ -1,6 +1,7 @@
 // Options that make no sense (exit status 2 where no input could make them right, else 1), and mask, policy and report
 // files that are spoilt.
 #include "program/refusal.h"
+#include "program/runtime.h"
 
 namespace prunenet::test {
 namespace {
@@ -30,6 +31,29 @@ class BadOption : public Refusal {
     ASSERT_EQ(result.status, 0) << result.err;
   }
 };
+
+TEST_F(BadOption, WhatIsGivenTwiceIsSaidToBe) {
+  expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--spectrum", "exact", "--spectrum", "exact"}),
+                 {"--spectrum: is given twice", "prune --help"}, 2);
+  expect_refused(prune_with({"--ratio", "0.25", "--ratio", "0.3", "--ratio", "0.5"}), {"--ratio: is given 3 times"}, 2);
+  expect_refused(prune_with({"--method", "random", "--ratio"}), {"--ratio", "missing"}, 2);
+}
+
+TEST_F(BadOption, RestartOfWhatKeepsNothing) {
+  expect_refused(prune({"--restart"}), {"--restart: does nothing here", "--method self"});
+  train(model());
+  expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--policy", policy(), "--restart"}),
+                 {"--restart: does nothing here"});
+}
+
+// One line and nothing before it, although the ratio or the memory would give something to say as well.
+TEST_F(BadOption, ADeviceThatIsNotThereIsSpokenOfFirst) {
+  const std::string device = "cuda:250";
+  const std::string words = runtime_is_built() ? "--device " + device : "prunenet-runtime.so";
+  expect_refused(prune_with({"--ratio", "0.25", "--device", device}), {words});
+  expect_refused(prune_with({"--ratio", "0.25", "--device", device, "--method", "prunenet"}), {words});
+  expect_refused({"train", model(), "-o", policy(), "--ratio", "0.25", "--device", device}, {words});
+}
 
 TEST_F(BadOption, RatioOutsideItsRangeIsNamed) {
   for (const std::string ratio : {"-0.1", "1", "1.5", "nan", "inf", "-inf", "1e300"}) {

@@ -105,6 +105,28 @@ TEST_F(Interrupted, TrainingByTheServiceManager) {
                                      SIGTERM, ".out.prunenet-journal");
 }
 
+TEST_F(Interrupted, TrainingByALostTerminal) {
+  expect_training_can_be_interrupted(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}),
+                                     SIGHUP, ".out.prunenet-journal");
+}
+
+TEST_F(Interrupted, NohupOutlivesALostTerminal) {
+  const std::string nohup = "/usr/bin/nohup";
+  if (!fs::exists(nohup)) GTEST_SKIP() << "there is no " << nohup;
+  tiny_model().write(model());
+  std::vector<std::string> words =
+      prunenet_command(prune_with({"--ratio", "0.25", "--method", "prunenet", "--episodes", "1000000"}));
+  words.insert(words.begin(), nohup);
+  RunningProgram program(words);
+  ASSERT_TRUE(program.wait_for_handler(SIGTERM));
+  program.send(SIGHUP);
+  const fs::path journal = root() / ".out.prunenet-journal";
+  for (int i = 0; i < 30'000 && !has_a_part(journal); ++i) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_TRUE(has_a_part(journal)) << "it goes on";
+  program.send(SIGTERM);
+  EXPECT_EQ(program.wait().status, 130);
+}
+
 TEST_F(Interrupted, TrainVerbByCtrlC) {
   expect_training_can_be_interrupted(
       {"train", model(), "-o", root() / "policy", "--ratio", "0.25", "--episodes", "1000000"}, SIGINT,

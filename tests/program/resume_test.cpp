@@ -239,6 +239,39 @@ TEST_F(Resume, ReplacesNoReportButItsOwn) {
   EXPECT_EQ(names(), (std::set<std::string>{"out", "report.html"}));
 }
 
+TEST_F(Resume, ATrainingSaysHowManyEpisodesAreDone) {
+  for (const std::string verb : {"train", "prune"}) {
+    SCOPED_TRACE(verb);
+    const fs::path to = root() / verb;
+    const Words words = command(
+        verb, to,
+        Words{"--ratio", "0.3", "--episodes", "1000000"} + (verb == "prune" ? Words{"--method", "prunenet"} : Words{}));
+    const auto has_record = [&] { return fs::exists(journal(to) / file_of_part("policy.record")); };
+    EXPECT_EQ(stopped_when(words, SIGINT, has_record).status, 130);
+    ASSERT_TRUE(has_record());
+    const RunResult again = stopped_when(words, SIGINT, [start = std::chrono::steady_clock::now()] {
+      return std::chrono::steady_clock::now() - start > milliseconds(500);
+    });
+    EXPECT_EQ(again.status, 130);
+    const std::string said = "going on from an unfinished run of this command, which has trained ";
+    const size_t at = again.err.find(said);
+    ASSERT_NE(at, again.err.npos) << again.err;
+    EXPECT_GT(std::stoll(again.err.substr(at + said.size())), 0) << again.err;
+    EXPECT_NE(again.err.find(" of 1000000 episodes: ", at), again.err.npos) << again.err;
+  }
+}
+
+// The only thing that it can do there: throw away what another way of choosing has kept.
+TEST_F(Resume, RestartOfWhatKeepsNothingClearsWhatAnotherKept) {
+  const Words long_one{"--ratio", "0.3", "--method", "prunenet", "--episodes", "1000000"};
+  ASSERT_EQ(stopped_at_parts(command("prune", out(), long_one), SIGKILL, out(), 2).status, 128 + SIGKILL);
+  const Words random{"--ratio", "0.3", "--method", "random"};
+  expect_refused(command("prune", out(), random), {"--method was 'prunenet' there and is 'random' now", "--restart"});
+  const RunResult anew = run_prunenet(command("prune", out(), random + Words{"--restart"}));
+  EXPECT_EQ(anew.status, 0) << anew.err;
+  EXPECT_EQ(names(), (std::set<std::string>{"out"}));
+}
+
 // Nothing that decides no byte is a difference, and no byte of the output comes of it.
 TEST_F(Resume, MayAskForAReportLater) {
   PRUNENET_REQUIRE_RUNTIME();
