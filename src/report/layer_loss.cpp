@@ -63,7 +63,7 @@ std::string format_error(const std::optional<double>& percent) {
 struct SiteError {
   int64_t layer = 0;
   std::optional<double> cut, refitted;
-  double energy = 0;  // what it counts among the layers; 0: not known
+  std::optional<double> energy;  // what it counts among the layers
 };
 
 std::vector<SiteError> errors_of(const Report& report, std::string_view site) {
@@ -162,13 +162,16 @@ void add_errors(ChartSvg& chart, const std::vector<int64_t>& layers, const Axis&
   }
 }
 
-// Percent of the energy of all layers; nothing unless every layer's share of it is known.
+// Percent of the energy of all layers; nothing unless every layer's share of it is known. A layer without energy has no
+// share, and what is said of the others holds without it.
 std::optional<double> error_of_all(const std::vector<SiteError>& errors, std::optional<double> SiteError::*percent) {
   double energy = 0, lost = 0;
   for (const SiteError& error : errors) {
-    if (!(error.*percent) || !(error.energy > 0)) return std::nullopt;
-    energy += error.energy;
-    lost += *(error.*percent) * error.energy;
+    if (!error.energy || !(*error.energy >= 0)) return std::nullopt;
+    if (*error.energy == 0) continue;
+    if (!(error.*percent)) return std::nullopt;
+    energy += *error.energy;
+    lost += *(error.*percent) * *error.energy;
   }
   const double all = lost / energy;
   return std::isfinite(all) ? std::optional(all) : std::nullopt;

@@ -70,9 +70,9 @@ struct SiteReport {
   /// Squared error of its outputs, as a share of the energy of what they ought to be: cut and nothing more; refitted.
   /// NaN where there is no such energy.
   double error_before = 0, error_after = 0;
-  /// That energy, in units that all sites of a report share: what each counts in the errors of all layers together.
-  /// 0: not known.
-  double energy = 0;
+  /// That energy, in units that all sites of a report share: what each counts in the errors of all layers together. A
+  /// site without any counts nothing there. Empty where it is not known, as is taken for what no energy can be.
+  std::optional<double> energy = std::nullopt;
 };
 
 /// What one layer's changes cost by themselves, the other layers as they were.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -126,13 +127,31 @@ TEST(LayerLoss, TheCaptionTellsAllLayersTogetherFromTheirMedian) {
   report.sites[0].energy = 1, report.sites[1].energy = 2, report.sites[2].energy = 5;
   const std::string page = layer_loss_section(report);
   EXPECT_NE(page.find("all layers together 43.8% cut, 21.9% refitted; " + medians), std::string::npos);  // 3.5, 1.75 of 8
-  for (const double odd : {0.0, -1.0, kNan, kInfinity}) {
+  for (const std::optional<double> odd : std::vector<std::optional<double>>{{}, -1.0, kNan, kInfinity}) {
     report.sites[1].energy = odd;
-    EXPECT_EQ(layer_loss_section(report).find("together"), std::string::npos) << odd;
+    EXPECT_EQ(layer_loss_section(report).find("together"), std::string::npos) << odd.value_or(0);
     expect_sound(layer_loss_section(report));
   }
   report.sites.resize(1);
   EXPECT_EQ(layer_loss_section(report).find("median"), std::string::npos);
+}
+
+TEST(LayerLoss, ADeadLayerTakesNothingFromWhatIsSaidOfTheOthers) {
+  Report report;
+  for (int64_t layer = 0; layer < 3; ++layer)
+    report.layers.push_back({.index = layer, .width_before = 8, .width_after = 4});
+  const std::string all = "all layers together 50.0% cut, 25.0% refitted; ";  // (0.2 + 0.6 x 3) of 4
+  for (const double share : {0.9, kNan}) {
+    report.sites = {
+        {0, "FFN", 8, 4, 0.20, 0.10, 1.0}, {1, "FFN", 8, 4, share, share, 0.0}, {2, "FFN", 8, 4, 0.60, 0.30, 3.0}};
+    const std::string page = layer_loss_section(report);
+    EXPECT_NE(page.find(all), std::string::npos) << share;
+    expect_sound(page);
+  }
+  for (SiteReport& site : report.sites) site.energy = 0;
+  const std::string page = layer_loss_section(report);
+  EXPECT_EQ(page.find("together"), std::string::npos) << "nothing is a share of nothing";
+  expect_sound(page);
 }
 
 TEST(LayerLoss, HigherErrorsLieHigher) {
