@@ -181,10 +181,6 @@ void prune(PruneOptions options) {
   require_device(options.device, options.usable_threads());
   RunJournal::clear_finished(resolved_path(options.output));
   const bool may_go_on = is_there(journal_path(resolved_path(options.output)));
-  if (options.restart && !options.keeps_parts() && !may_go_on) {
-    fail(ErrorCode::kBadOption, "--restart",
-         "does nothing here: only --method self, and prunenet where it trains, keep what an unfinished run has finished");
-  }
   require_report_possible(options.report, options.force || may_go_on, {options.model, options.output});
   const OpenModel open(options.model);
   if (may_go_on && options.computes_with_engine()) require_runtime();  // else the journal would only be that of another engine
@@ -232,6 +228,11 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_flag("--phases", options->phases, "Show where the time went, and how far each part is from its matrix products alone");
   verb->add_flag("--force", options->force, "Replace the output and the report");
   add_restart_option(*verb, options->restart);
+  verb->get_option("--restart")
+      ->description(
+          "Begin anew: throw away what an unfinished run for the same output has kept. Otherwise the same command goes "
+          "on from it, and another is refused. Of --method self, and of prunenet where it trains; of other methods only "
+          "where another command has kept something for this output");
   add_engine_choices(*verb, *options);
   verb->footer("Examples:\n"
                "  prunenet prune ./Llama-2-7b-hf -o small.q8_0.gguf --ratio 0.3 --type q8_0\n"
@@ -244,22 +245,16 @@ void add_prune(CLI::App& program, Action& action) {
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method prunenet --policy policy.safetensors");
   verb->callback([options, verb, &action] {
     const bool is_self = options->is_self();
-    options->self.to_gguf = is_gguf_name(options->output);
-    const bool from_gguf = options->self.from_gguf = is_gguf_name(options->model);
-    if (options->self.to_gguf) refuse_said(*verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
-    if (!options->self.to_gguf) refuse_said(*verb, {"--type", "--no-vocabulary"}, "is of GGUF outputs: name the output *.gguf");
-    if (from_gguf) {
-      refuse_said(*verb, {"--type", "--no-vocabulary"},
-                  "does not go with a GGUF file, which stays what it is where it can: prunenet convert changes the result");
-    }
-    if (from_gguf && !options->self.to_gguf) {
-      fail(ErrorCode::kBadOption, "--output",
-           "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
-    }
+    check_formats(*verb, *options);
     options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
     check_self_options(*options->selection.verb, options->self, is_self);
     if (!is_self && !options->trains())
       refuse_said(*verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
+    if (!options->keeps_parts() && !is_there(journal_path(resolved_path(options->output)))) {
+      refuse_said(*verb, {"--restart"},
+                  "does nothing here: only --method self, and prunenet where it trains, keep what an unfinished run has "
+                  "finished, and nothing is kept for this output");
+    }
     options->training.device = options->device;
     options->training.threads = options->usable_threads();
     const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);
