@@ -79,6 +79,31 @@ TEST(PolicyCost, EachEigenvalueTakesAColumn) {
   EXPECT_EQ(after[WorkKind::kColumns], 3 * (512 + 512)) << "of whole layers, and of the choice";
 }
 
+// Hidden size 1024 has 64 probes of 18 steps. A step multiplies each by the Gram matrix of the whole layer (2 x 1024^2
+// operations), and for a draw by the 548 rows that go, there and back.
+TEST(PolicyCost, AnEstimateTakesProductsOfItsProbes) {
+  const ModelShape shape = shape_of_width(1024, 2048, 3);
+  PolicyTask task;
+  task.kept.assign(3, 1500);
+  task.episodes = 2;
+  task.estimates = true;
+  const double steps = 64 * 18, gram = 2.0 * 1024 * 1024, rows = 2 * 2.0 * 548 * 1024;
+  const RunCost cost = cost_of_policy(shape, task);
+  const Work draws = work_of(cost, "spectra of draws");
+  EXPECT_DOUBLE_EQ(draws[WorkKind::kProductF32], 2 * 3 * steps * (gram + rows));
+  EXPECT_EQ(draws[WorkKind::kSymvF32], 0) << "no eigenvalues";
+  task.estimates = false;
+  const Work exact = work_of(cost_of_policy(shape, task), "spectra of whole layers");
+  EXPECT_DOUBLE_EQ(work_of(cost, "spectra of whole layers")[WorkKind::kProductF32] - exact[WorkKind::kProductF32],
+                   3 * steps * gram);
+  task.estimates = true;
+  task.kept.assign(3, 548);  // fewer than columns: exact
+  EXPECT_GT(work_of(cost_of_policy(shape, task), "spectra of draws")[WorkKind::kSymvF32], 0);
+  task.kept.assign(3, 1100);  // 948 go
+  EXPECT_DOUBLE_EQ(work_of(cost_of_policy(shape, task), "spectra of draws")[WorkKind::kProductF32],
+                   2 * 3 * steps * (gram + 2 * 2.0 * 948 * 1024));
+}
+
 TEST(PolicyCost, NarrowMatricesAreNotHashed) {
   PolicyTask task;
   task.kept.assign(1, 32);

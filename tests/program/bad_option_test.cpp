@@ -40,10 +40,10 @@ TEST_F(BadOption, WhatIsGivenTwiceIsSaidToBe) {
 }
 
 TEST_F(BadOption, RestartOfWhatKeepsNothing) {
-  expect_refused(prune({"--restart"}), {"--restart: does nothing here", "--method self"});
+  expect_refused(prune({"--restart"}), {"--restart: does nothing here", "--method self"}, 2);
   train(model());
   expect_refused(prune_with({"--ratio", "0.25", "--method", "prunenet", "--policy", policy(), "--restart"}),
-                 {"--restart: does nothing here"});
+                 {"--restart: does nothing here"}, 2);
 }
 
 // One line and nothing before it, although the ratio or the memory would give something to say as well.
