@@ -15,8 +15,8 @@ Json known(const std::optional<double>& seconds) {
 
 // What so short a run takes is decided by what nobody can foresee: what else runs, and what is in memory already.
 std::string total_words(const std::optional<double>& seconds) {
-  constexpr double kBrief = 1;
-  if (seconds && *seconds < kBrief) return "below 2 s";
+  constexpr double kBrief = 1, kSurelyBelow = 2;
+  if (seconds && *seconds < kBrief) return fmt::format("below {} s", kSurelyBelow);
   return seconds ? format_duration(*seconds) : "not measured";
 }
 
@@ -78,7 +78,10 @@ void print_cost(const CostEstimate& estimate, const Outlook& outlook) {
   fmt::print("  {:<26} {:>12} {:>12}\n", "in all", total_words(estimate.total_s()),
              on_device ? "-" : format_bytes(estimate.cost.peak_bytes()));
   fmt::print("  {:<26} {:>12}\n", "disk at once", format_bytes(estimate.cost.disk_bytes));
-  if (estimate.is_cached) fmt::print("the spectra of whole layers are in the cache, and count as read\n");
+  if (estimate.is_cached) {
+    fmt::print("the spectra of whole layers{} count as read: the cache has those of the first and of the last layer\n",
+               on_device ? " that the processor needs" : "");
+  }
   if (on_device) {
     fmt::print("what the device will take, in time and in memory, is not measured\n");
   } else {
@@ -86,13 +89,14 @@ void print_cost(const CostEstimate& estimate, const Outlook& outlook) {
         "memory is what the process allocates; the peak that a run reports counts mapped files, too: the model and "
         "libraries\n");
   }
-  for (const std::string& words : outlook.refusals) fmt::print("prune would refuse this: {}\n", words);
+  for (const std::string& words : outlook.refusals)
+    fmt::print("as things stand, the run would be refused: {}\n", words);
   if (!outlook.lighter.empty()) {
     std::string words;
     for (const Lighter& lighter : outlook.lighter)
       words += fmt::format("{}{} in all with {}", words.empty() ? "" : ", ", format_bytes(lighter.peak_bytes),
                            lighter.option);
-    fmt::print("in f32 the whole model is converted and held in memory: it would be {}\n", words);
+    fmt::print("the whole model is converted and held in memory: it would be {}\n", words);
   }
   if (!fit.fits()) {
     fmt::print("does not fit: {}\n", fit_words(fit));

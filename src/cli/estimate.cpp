@@ -32,6 +32,7 @@ namespace {
 constexpr double kProgramBytes = 4e6;                                 // buffers, and the headers of the checkpoint
 constexpr double kEngineBytes = 150e6;                                // those of libtorch, and its buffers
 constexpr const char* kSpectraOfTheChoice = "spectra of the choice";  // on the host, whatever the device
+constexpr const char* kScoring = "scoring";                           // likewise
 constexpr const char* kLossPhase = "what the loss feels";
 constexpr double kFreshTokens = 256;
 constexpr double kIdentityBytes = 2000;  // of a journal: options in words
@@ -221,6 +222,7 @@ RunCost count_run(const CostRequest& request, std::span<const double> own_length
     task.spectra_after = !request.trains_only;
     task.caches = !request.training->no_cache;
     task.is_cached = request.is_cached;
+    task.on_device = is_on_device(request);
     cost = cost_of_policy(shape, task);
   } else if (request.selection->mask.empty() && request.selection->method == "gaussian") {
     cost.phases.push_back(cost_of_energy_scoring(shape));
@@ -228,7 +230,7 @@ RunCost count_run(const CostRequest& request, std::span<const double> own_length
     cost.phases.push_back(cost_of_scoring(shape, matrices_scored(*request.selection, request.open->model)));
   }
   if (is_on_device(request)) {
-    for (Phase& phase : cost.phases) phase.on_device = phase.name != kSpectraOfTheChoice;
+    for (Phase& phase : cost.phases) phase.on_device = phase.name != kSpectraOfTheChoice && phase.name != kScoring;
   }
   if (request.self != nullptr && request.reports) {
     PolicyTask task;
@@ -242,7 +244,7 @@ RunCost count_run(const CostRequest& request, std::span<const double> own_length
     cost.disk_bytes += spectra.disk_bytes;
   }
   if (request.output_bytes > 0) {
-    const double gguf_bytes = !request.to_gguf ? 0 : request.gguf_bytes > 0 ? request.gguf_bytes : request.output_bytes;
+    const double gguf_bytes = request.to_gguf ? request.gguf_bytes : 0;
     cost.phases.push_back(cost_of_writing(shape, request.output_bytes, gguf_bytes, unwritten_bytes_at_most()));
     cost.disk_bytes += request.output_bytes + gguf_bytes;
   }
@@ -538,7 +540,7 @@ std::string tight_words(const Fit& fit) {
 std::vector<Lighter> lighter_choices(const CostRequest& request) {
   constexpr double kFarLess = 2.0 / 3;
   const bool runs = request.self != nullptr && runs_engine(*request.self) && !is_on_device(request);
-  if (!runs || compute_type(*request.engine) != ComputeType::kF32) return {};
+  if (!runs) return {};
   const SelfTask task = task_of(request);
   if (task.stream || task.converted_bytes == 0) return {};
   const double asked = count_run(request).peak_bytes();
@@ -553,7 +555,7 @@ std::vector<Lighter> lighter_choices(const CostRequest& request) {
   streaming.stream = true;
   in_bf16.dtype = "bf16";
   offer("--stream", streaming);
-  offer("--dtype bf16", in_bf16);
+  if (compute_type(*request.engine) == ComputeType::kF32) offer("--dtype bf16", in_bf16);
   return found;
 }
 

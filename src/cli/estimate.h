@@ -26,8 +26,9 @@ struct CostRequest {
   double output_bytes = 0;      // that are written, in blocks of the disk
   double artefact_bytes = 0;    // of prunenet.json, which a journal keeps as well; within those of the output
   std::filesystem::path output;
-  bool to_gguf = false;   // through a folder, from one
-  double gguf_bytes = 0;  // of the GGUF file; 0: as many as the folder has
+  bool to_gguf = false;           // through a folder, from one
+  double gguf_bytes = 0;  // of the GGUF file, in blocks of the disk
+  int64_t gguf_tensor_bytes = 0;  // of its tensors alone
   bool reports = false;   // spectra of all layers, and each layer's own KL
   bool phases = false;    // rates are measured when the run is over
   bool trains_only = false;
@@ -64,8 +65,8 @@ struct Lighter {
   std::string option;
   double peak_bytes = 0;
 };
-/// Where the engine would convert the whole model to f32 and hold it, and the run would take at most two thirds of its
-/// memory otherwise: --stream, --dtype bf16. Counted, not measured.
+/// Where the engine would convert the whole model to the type of its products and hold it, and the run would take at
+/// most two thirds of its memory otherwise: --stream, and from f32 --dtype bf16. Counted, not measured.
 std::vector<Lighter> lighter_choices(const CostRequest& request);
 
 /// Measures this machine, and for runs with an engine the engine on a few layers of the model: seconds. Warns where the

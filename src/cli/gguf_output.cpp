@@ -4,11 +4,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/gguf_type.h"
+#include "cli/plan_output.h"
 #include "convert/architecture.h"
 #include "convert/to_gguf.h"
 
 namespace prunenet::cli {
-namespace {
 
 ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
   ToGgufOptions to;
@@ -18,7 +18,22 @@ ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open) {
   return to;
 }
 
-}  // namespace
+void check_formats(const CLI::App& verb, PruneOptions& options) {
+  const bool from_gguf = options.self.from_gguf = is_gguf_name(options.model);
+  options.self.to_gguf = is_gguf_name(options.output) || (from_gguf && options.output.empty());
+  if (from_gguf) {
+    refuse_said(
+        verb, {"--type", "--no-vocabulary"},
+        "does not go with a GGUF file, which stays what it is where it can: prunenet convert changes the result");
+    if (!options.self.to_gguf) {
+      fail(ErrorCode::kBadOption, "--output",
+           "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
+    }
+  } else if (!options.self.to_gguf) {
+    refuse_said(verb, {"--type", "--no-vocabulary"}, "is of GGUF outputs: name the output *.gguf");
+  }
+  if (options.self.to_gguf) refuse_said(verb, {"--max-shard-size"}, "is for folders; a GGUF file is one file");
+}
 
 bool goes_through_folder(const PruneOptions& options, const OpenModel& open) {
   return is_gguf_name(options.output) && open.checkpoint.gguf() == nullptr;
@@ -44,14 +59,11 @@ GgufOutput::GgufOutput(const PruneOptions& options, const OpenModel& open)
 
 void GgufOutput::write(const SlicePlan& plan, SliceOptions slice, Outcome& outcome, Progress& progress) {
   ToGgufOptions to = gguf_options(options_, open_);
-  // The file takes no more than its matrices in the new type do, and its vocabulary.
-  uint64_t converted = 0;
-  for (const TensorSpec& tensor : plan.tensors) {
-    const auto elements = static_cast<uint64_t>(tensor.num_elements());
-    converted += to.type && *to.type != Dtype::kQ8_0 ? dtype_bytes(*to.type, elements) : tensor.size_bytes();
-  }
-  file_.require_space(bytes_of(plan.tensors) + converted);
   for (const auto& [name, text] : slice.extra_files) to.extra[metadata_key(name)] = text;
+  const GgufPlan before = plan_gguf(open_.checkpoint, open_.model, to);
+  const std::string header = format_gguf_header(before.metadata, specs_of(before.tensors), options_.output);
+  file_.require_space(bytes_of(plan.tensors) + header.size() +
+                      static_cast<uint64_t>(gguf_tensor_bytes(open_, plan.tensors, before, to.type)));
   const std::filesystem::path folder = file_.staging().parent_path() / "passing";  // gone with the staging of the file
   write_slice(open_.checkpoint, plan, folder, slice, progress);
   const OpenModel cut(folder.string());

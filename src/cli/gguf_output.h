@@ -5,12 +5,20 @@
 
 #include "base/output_file.h"
 #include "cli/prune_model.h"
+#include "convert/to_gguf.h"
 #include "slice/slice.h"
 
 namespace prunenet::cli {
 
 /// What would otherwise fail after the work: throws where the output cannot be written, be it a folder or a GGUF file.
 void require_prune_possible(const PruneOptions& options, const OpenModel& open);
+
+/// Whether the formats of model and output go together, and the options said of them; sets what the options of
+/// --method self know of formats. An empty output: nobody has named one yet. Throws kBadOption, or what wrong use is.
+void check_formats(const CLI::App& verb, PruneOptions& options);
+
+/// How a cut folder becomes a GGUF file.
+ToGgufOptions gguf_options(const PruneOptions& options, const OpenModel& open);
 
 /// The source is a folder and the output a GGUF file.
 bool goes_through_folder(const PruneOptions& options, const OpenModel& open);

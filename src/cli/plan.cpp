@@ -46,7 +46,8 @@ std::vector<std::string> refusals(const PruneOptions& options, const OpenModel& 
     return words.has_value();
   };
   add(missing_device(options));
-  const bool may_go_on = !options.output.empty() && is_there(journal_path(resolved_path(options.output)));
+  const bool may_go_on =
+      !options.restart && !options.output.empty() && is_there(journal_path(resolved_path(options.output)));
   if (may_go_on)
     progress.note(
         "an unfinished run for this output is there: the same command goes on from it, this plan is of all of it");
@@ -62,7 +63,8 @@ std::vector<std::string> refusals(const PruneOptions& options, const OpenModel& 
   return found;
 }
 
-// The files that prune reads before it begins. Throws what it throws; a mask is read with the sizes.
+// What prune asks of options, and the files that it reads, before it begins. Throws what it throws; a mask is read with
+// the sizes.
 void require_inputs(const PruneOptions& options, const OpenModel& open) {
   if (options.is_self()) calibration_identity(options.self, options.selection, open);
   if (!options.selection.policy.empty()) {
@@ -70,6 +72,7 @@ void require_inputs(const PruneOptions& options, const OpenModel& open) {
     CheckpointLayers<float> layers(open.checkpoint, open.model);
     prunenet_scorer(policy.network, layers, PolicySelect::kTop, options.selection.seed);  // throws for another width
   }
+  require_self_possible(options, open);
 }
 
 void plan(const PruneOptions& options) {
@@ -80,20 +83,8 @@ void plan(const PruneOptions& options) {
   Outlook outlook;
   outlook.refusals = refusals(options, open, *progress);
   prepare_linear_algebra(options, *progress);
-  CostRequest request =
-      cost_of_cut(open, cut, options.selection, options.training, options.is_self() ? &options.self : nullptr, options);
-  request.output =
-      options.output.empty() ? std::filesystem::temp_directory_path() : std::filesystem::absolute(options.output);
-  request.reports = !options.report.empty();
-  request.phases = options.phases;
-  if (goes_through_folder(options, open)) {
-    ToGgufOptions to;
-    if (!options.type.empty()) to.type = gguf_type(options.type);
-    to.vocabulary = !options.no_vocabulary;
-    request.to_gguf = true;
-    request.gguf_bytes = gguf_bytes(open, cut, to);
-    cut.change.after.bytes = gguf_tensor_bytes(cut, to.type);
-  }
+  const CostRequest request = request_of_prune(options, open, cut);
+  if (request.to_gguf) cut.change.after.bytes = request.gguf_tensor_bytes;
   const CostEstimate cost = estimate_cost(request, *progress);
   outlook.fit = check_fit(request);
   outlook.lighter = lighter_choices(request);
@@ -118,23 +109,6 @@ void plan(const PruneOptions& options) {
   print_cost(cost, outlook);
 }
 
-// What prune refuses of formats, in its words.
-void check_formats(const CLI::App& verb, PruneOptions& options) {
-  const bool from_gguf = options.self.from_gguf = is_gguf_name(options.model);
-  options.self.to_gguf = is_gguf_name(options.output) || from_gguf;
-  if (from_gguf) {
-    refuse_said(
-        verb, {"--type", "--no-vocabulary"},
-        "does not go with a GGUF file, which stays what it is where it can: prunenet convert changes the result");
-    if (!options.output.empty() && !is_gguf_name(options.output)) {
-      fail(ErrorCode::kBadOption, "--output",
-           "a GGUF file becomes a smaller GGUF file: name the output *.gguf (prunenet convert makes a folder of it)");
-    }
-  } else if (!options.self.to_gguf) {
-    refuse_said(verb, {"--type", "--no-vocabulary"}, "is of GGUF outputs: name the output *.gguf");
-  }
-}
-
 }  // namespace
 
 void add_plan(CLI::App& program, Action& action) {
@@ -152,8 +126,12 @@ void add_plan(CLI::App& program, Action& action) {
       ->check(gguf_type_names());
   verb->add_flag("--no-vocabulary", options->no_vocabulary, "Of a GGUF output from a folder: without tokenizer");
   verb->add_option("--report", options->report, "Count what the report of prune takes; nothing is written");
+  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
+      ->capture_default_str()
+      ->check(positive_number());
   verb->add_flag("--phases", options->phases, "Count what the --phases of prune takes");
   verb->add_flag("--force", options->force, "An output or report that is there would be replaced");
+  verb->add_flag("--restart", options->restart, "Plan a run that begins anew, whatever an unfinished one has kept");
   add_engine_choices(*verb, *options);
   verb->footer(
       "Takes the options of prune and writes nothing. A training of prunenet train takes what --method prunenet says\n"
@@ -166,19 +144,11 @@ void add_plan(CLI::App& program, Action& action) {
       "  prunenet plan ./Llama-2-7b-hf --ratio 0.3\n"
       "  prunenet plan ./Llama-2-7b-hf --ratio 0.3 -o small.gguf --type q8_0");
   verb->callback([options, verb, &action] {
-    check_formats(*verb, *options);
-    options->self.check_said = verb->get_option("--check")->count() > 0;
-    check_self_options(*verb, options->self, options->is_self());
-    if (!options->is_self() && !options->trains())
-      refuse_said(*verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
-    options->training.device = options->device;
-    options->training.threads = options->usable_threads();
+    check_prune_options(*verb, *options);
     if (options->self.ratio_total)
       fail(ErrorCode::kBadOption, "--ratio-total",
            "finds its mix by measuring the model cut in many ways, and what that takes depends on what it finds: about "
            "a dozen times a plain run of the same --ratio");
-    check_selection(options->selection, !options->report.empty(),
-                    options->is_self() && (options->self.heads > 0 || options->self.layers > 0));
     if (options->is_self() && needs_engine(options->self)) let_waiting_threads_sleep();  // as prune does
     action = [options] { plan(*options); };
   });

@@ -244,22 +244,8 @@ void add_prune(CLI::App& program, Action& action) {
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.3 --calibration gaussian  # no libtorch needed\n"
                "  prunenet prune ./Llama-2-7b-hf -o ./small --ratio 0.2 --method prunenet --policy policy.safetensors");
   verb->callback([options, verb, &action] {
-    const bool is_self = options->is_self();
-    check_formats(*verb, *options);
-    options->self.check_said = options->selection.verb->get_option("--check")->count() > 0;
-    check_self_options(*options->selection.verb, options->self, is_self);
-    if (!is_self && !options->trains())
-      refuse_said(*verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
-    if (!options->keeps_parts() && !is_there(journal_path(resolved_path(options->output)))) {
-      refuse_said(*verb, {"--restart"},
-                  "does nothing here: only --method self, and prunenet where it trains, keep what an unfinished run has "
-                  "finished, and nothing is kept for this output");
-    }
-    options->training.device = options->device;
-    options->training.threads = options->usable_threads();
-    const bool other_cuts = is_self && (options->self.heads > 0 || options->self.layers > 0 || options->self.ratio_total);
-    check_selection(options->selection, !options->report.empty(), other_cuts);
-    if (is_self && needs_engine(options->self)) let_waiting_threads_sleep();
+    check_prune_options(*verb, *options);
+    if (options->is_self() && needs_engine(options->self)) let_waiting_threads_sleep();
     action = [options] { prune(*options); };
   });
 }

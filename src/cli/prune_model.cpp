@@ -8,12 +8,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/output_folder.h"
+#include "base/staging_folder.h"
 #include "base/version.h"
 #include "cli/estimate.h"
 #include "cli/format.h"
 #include "cli/gguf_output.h"
 #include "cli/gguf_type.h"
 #include "cli/journalled_run.h"
+#include "cli/plan_output.h"
 #include "cli/policy_phases.h"
 #include "cli/self_output.h"
 #include "cli/training_output.h"
@@ -156,18 +158,28 @@ SliceLayout layout_of(const PruneOptions& options, const Mask& mask) {
   return SliceLayout::kDeci;
 }
 
-// What would otherwise fail after the work.
+// The folder of moments would otherwise fail after the work.
+void require_moments_possible(const PruneOptions& options) {
+  if (!options.is_self() || options.self.moments.empty()) return;
+  const auto moments = resolved_path(options.self.moments);
+  if (!std::filesystem::exists(moments))
+    const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
+}
+
+}  // namespace
+
 void require_self_possible(const PruneOptions& options, const OpenModel& open) {
   if (!options.is_self()) return;
   const SelfVerbOptions& self = options.self;
   if (!self.moments.empty()) {
-    const auto moments = resolved_path(self.moments), output = resolved_path(options.output);
-    if (is_within(moments, output) || is_within(output, moments))
+    const auto moments = resolved_path(self.moments);
+    const auto lies_in = [&](const std::filesystem::path& output) {
+      return is_within(moments, output) || is_within(output, moments);
+    };
+    if (!options.output.empty() && lies_in(resolved_path(options.output)))
       fail(ErrorCode::kBadOption, "--moments", "lies in the output, or the output in it: choose another folder");
     if (is_within(moments, resolved_path(open.checkpoint.folder())))
       fail(ErrorCode::kBadOption, "--moments", "lies in the model's own folder: choose another");
-    if (!std::filesystem::exists(moments))
-      const OutputFolder trial(moments, false, "moments.json");  // throws where it cannot be
   }
   const bool begins = open.model.bos || !open.model.eos.empty();
   const bool measures =
@@ -181,7 +193,40 @@ void require_self_possible(const PruneOptions& options, const OpenModel& open) {
   }
 }
 
-}  // namespace
+CostRequest request_of_prune(const PruneOptions& options, const OpenModel& open, const PlannedCut& cut) {
+  CostRequest request =
+      cost_of_cut(open, cut, options.selection, options.training, options.is_self() ? &options.self : nullptr, options);
+  request.output =
+      options.output.empty() ? std::filesystem::temp_directory_path() : resolved_path(options.output).parent_path();
+  if (open.checkpoint.gguf() == nullptr) request.output_bytes += sharding_bytes(cut, shard_bytes(options.max_shard_gb));
+  if (goes_through_folder(options, open)) {
+    request.to_gguf = true;
+    const GgufSize size = gguf_size(open, cut, gguf_options(options, open));
+    request.gguf_bytes = size.file_bytes;
+    request.gguf_tensor_bytes = size.tensor_bytes;
+  }
+  request.reports = !options.report.empty();
+  request.phases = options.phases;
+  return request;
+}
+
+void check_prune_options(const CLI::App& verb, PruneOptions& options) {
+  const bool is_self = options.is_self();
+  check_formats(verb, options);
+  options.self.check_said = verb.get_option("--check")->count() > 0;
+  check_self_options(verb, options.self, is_self);
+  if (!is_self && !options.trains())
+    refuse_said(verb, {"--device"}, "goes with --method self, and with prunenet where it trains");
+  if (!options.keeps_parts() && (options.output.empty() || !is_there(journal_path(resolved_path(options.output))))) {
+    refuse_said(verb, {"--restart"},
+                "does nothing here: only --method self, and prunenet where it trains, keep what an unfinished run has "
+                "finished, and nothing is kept for this output");
+  }
+  options.training.device = options.device;
+  options.training.threads = options.usable_threads();
+  const bool other_cuts = is_self && (options.self.heads > 0 || options.self.layers > 0 || options.self.ratio_total);
+  check_selection(options.selection, !options.report.empty(), other_cuts);
+}
 
 RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel& open) {
   Json said = {{"method", options.method_name()}, {"seed", options.selection.seed}};
@@ -215,12 +260,7 @@ bool is_output_of(const std::string& output, const std::string& text) {
 void require_prune_fits(const PruneOptions& options, const OpenModel& open, Progress& progress) {
   SilentProgress silent;  // the run itself will say what rounding does
   const PlannedCut cut = planned_cut(options.selection, options.self, open, silent);
-  CostRequest request = cost_of_cut(open, cut, options.selection, options.training,
-                                    options.is_self() ? &options.self : nullptr, options);
-  request.output = resolved_path(options.output).parent_path();
-  request.to_gguf = goes_through_folder(options, open);
-  request.reports = !options.report.empty();
-  require_fits(request, progress);
+  require_fits(request_of_prune(options, open, cut), progress);
 }
 
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress& progress) {
@@ -232,6 +272,7 @@ Outcome prune_model(const PruneOptions& options, const OpenModel& open, Progress
 
 Outcome prune_model(const PruneOptions& options, const OpenModel& open, ResultStore& store, Progress& progress) {
   require_self_possible(options, open);
+  require_moments_possible(options);
   Outcome outcome;
   std::optional<GgufOutput> gguf;  // held from before the work on: no other run writes the same file
   if (goes_through_folder(options, open)) gguf.emplace(options, open);

@@ -8,6 +8,7 @@
 
 #include "base/run_journal.h"
 #include "base/scratch_file.h"
+#include "cli/estimate.h"
 #include "cli/report_data.h"
 #include "cli/self_options.h"
 #include "cli/sizes.h"
@@ -57,12 +58,24 @@ struct Outcome {
   uint64_t file_bytes = 0;  // of the files written
 };
 
+/// What the options of plan and prune have to do with one another: throws kBadOption, or what wrong use is, and sets
+/// those that follow from others. An empty output: nobody has named one yet.
+void check_prune_options(const CLI::App& verb, PruneOptions& options);
+
 /// Options as the artefact states them: what decides the result, in the words of the command line; neither threads nor
 /// paths, which do not, nor what only a report asks for.
 Json options_json(const PruneOptions& options, const OpenModel& open);
 
 /// Which run a journal of parts belongs to: all that decides them.
 RunJournal::Identity prune_identity(const PruneOptions& options, const OpenModel& open);
+
+/// Throws what --method self would otherwise fail by after the work, as far as options and model tell it. Writes
+/// nothing.
+void require_self_possible(const PruneOptions& options, const OpenModel& open);
+
+/// The cost of this run, for plan and for prune alike; without an output, one beside the temporary files. The arguments
+/// but for `cut` must outlive it. Throws what plan_gguf throws.
+CostRequest request_of_prune(const PruneOptions& options, const OpenModel& open, const PlannedCut& cut);
 
 /// Throws, before anything begins, where the run cannot fit this machine: how much it needs, how much there is, and what
 /// would fit.

@@ -68,13 +68,15 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
   RunCost cost;
   const double d = static_cast<double>(shape.hidden), number = task.f64 ? 8 : 4;
   const WorkKind product = task.f64 ? WorkKind::kProductF64 : WorkKind::kProductF32;
-  Work whole, spectra, drawing, updating, after;
+  Work whole, at_device, probes, spectra, drawing, updating, after;  // whole: by the host, which has the cache
   double units = 0, order = 0;
   for (size_t l = 0; l < shape.layers.size(); ++l) {
     const double f = static_cast<double>(shape.layers[l].width), k = static_cast<double>(task.kept[l]);
     units = std::max(units, f);
     order = std::max(order, std::min(f, d));
     whole[product] += f * d * std::min(f, d);
+    at_device[product] += f * d * std::min(f, d);
+    count_eigenvalues(at_device, std::min(f, d), task.f64);
     if (task.caches && shape.hidden >= SpectrumCache::kFromColumns) whole[WorkKind::kHash] += f * d * number;
     if (!task.is_cached) count_eigenvalues(whole, std::min(f, d), task.f64);
     Work exact;
@@ -84,7 +86,7 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
     after += exact;  // the artefact states exact ones
     if (can_estimate(task, f, d, k) && task.episodes > 0) {
       Work estimate;
-      count_estimate(whole, d, 0, task.f64);
+      count_estimate(probes, d, 0, task.f64);
       count_estimate(estimate, d, std::min(k, f - k), task.f64);
       spectra += task.episodes * estimate;
     } else {
@@ -104,12 +106,15 @@ RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task) {
   if (task.spectra_after) scoring[WorkKind::kHash] = units * d * 4;
   if (task.episodes > 0) {
     const double held = number * (4.3 * units * d) + grams + view;
-    cost.phases.push_back({"spectra of whole layers", whole, held});
+    Work prepared = task.on_device ? at_device : whole;
+    prepared += probes;
+    cost.phases.push_back({"spectra of whole layers", prepared, held});
     cost.phases.push_back({"drawing", drawing, held});
     cost.phases.push_back({"spectra of draws", spectra, held});
     cost.phases.push_back({"updating the policy", updating, held});
     cost.phases.push_back({"keeping its state", keeping(units, d, number, task.episodes, cost), held});
     if (task.spectra_after) cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
+    if (task.on_device) after += whole;  // the device's are not those of the artefact
   } else {
     cost.phases.push_back({"scoring", scoring, 8 * units * d + view});
     if (task.spectra_after) after += whole;

@@ -18,6 +18,9 @@ struct PolicyTask {
   bool spectra_after = true;  // those of the chosen rows, for the artefact
   bool caches = true;         // whole layers are looked for in the cache of spectra, by the hash of their numbers
   bool is_cached = false;     // and are there
+  // A device trains: it neither asks the cache nor shares its spectra, and the host takes those of whole layers for the
+  // choice. Scoring and the spectra of the choice are the host's in any case.
+  bool on_device = false;
 };
 RunCost cost_of_policy(const ModelShape& shape, const PolicyTask& task);
 

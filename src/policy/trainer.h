@@ -45,11 +45,11 @@ struct TrainResult {
 
 /// Trains from the backend's initial policy. `keep` is the number of rows kept in each layer.
 /// In an episode every layer acts with unchanged parameters and is rewarded; then, layer after layer, fresh noise,
-/// loss, gradient, one AdamW step. Before the first, a stage of its own prepares the layers. Deterministic in the seed,
-/// whatever the number of threads. After an episode the backend's state, the best policy and the history go into
-/// `store`, and training goes on from what it finds there: the result has the same bits as that of an undisturbed run
-/// (but for elapsed_s of what was done anew). The best policy waits in the store, not in memory. Names in the store
-/// begin with "policy.".
+/// loss, gradient, one AdamW step. Before the first, where the backend prepares, a stage of its own prepares the
+/// layers. Deterministic in the seed, whatever the number of threads. After an episode the backend's state, the best
+/// policy and the history go into `store`, and training goes on from what it finds there: the result has the same bits
+/// as that of an undisturbed run (but for elapsed_s of what was done anew). The best policy waits in the store, not in
+/// memory. Names in the store begin with "policy.".
 TrainResult train_prunenet(PolicyBackend& backend, const std::vector<int64_t>& keep, const TrainOptions& options,
                            ResultStore& store, Progress& progress);
 

@@ -104,6 +104,32 @@ TEST(PolicyCost, AnEstimateTakesProductsOfItsProbes) {
                    2 * 3 * steps * (gram + 2 * 2.0 * 948 * 1024));
 }
 
+// Its own spectra come from no cache; the host takes those of whole layers for the choice, and looks for them there.
+TEST(PolicyCost, ADeviceSharesNoSpectraWithTheHost) {
+  const ModelShape shape = shape_of_width(512, 1024, 3);
+  PolicyTask task;
+  task.kept.assign(3, 700);
+  task.episodes = 2;
+  const RunCost host = cost_of_policy(shape, task);
+  const double gram = 3.0 * 1024 * 512 * 512, tridiagonal = 3 * 2.0 / 3 * 512 * 512 * 512;
+  const double kept_gram = 3.0 * (1024 - 700) * 512 * 512;
+  const double hash = 3.0 * 1024 * 512 * 4;
+  EXPECT_EQ(work_of(host, "spectra of the choice")[WorkKind::kHash], 0) << "known from the training";
+  EXPECT_EQ(work_of(host, "spectra of the choice")[WorkKind::kColumns], 3 * 512);
+  task.on_device = true;
+  for (const bool is_cached : {false, true}) {
+    task.is_cached = is_cached;
+    const RunCost cost = cost_of_policy(shape, task);
+    const Work whole = work_of(cost, "spectra of whole layers"), after = work_of(cost, "spectra of the choice");
+    EXPECT_EQ(whole[WorkKind::kHash], 0);
+    EXPECT_EQ(whole[WorkKind::kColumns], 3 * 512);
+    EXPECT_DOUBLE_EQ(whole[WorkKind::kProductF32], gram + tridiagonal);
+    EXPECT_DOUBLE_EQ(after[WorkKind::kHash], hash);
+    EXPECT_EQ(after[WorkKind::kColumns], is_cached ? 3 * 512 : 2 * 3 * 512);
+    EXPECT_DOUBLE_EQ(after[WorkKind::kProductF32], gram + kept_gram + (is_cached ? tridiagonal : 2 * tridiagonal));
+  }
+}
+
 TEST(PolicyCost, NarrowMatricesAreNotHashed) {
   PolicyTask task;
   task.kept.assign(1, 32);

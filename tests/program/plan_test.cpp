@@ -210,6 +210,24 @@ TEST_F(Plan, SpectraThatAnEarlierRunLeftAreNotComputedAnew) {
   EXPECT_EQ(run(with({"plan", "--no-cache"}, options))["spectra_cached"], false);
   EXPECT_EQ(run(with({"plan", "--seed", "7"}, options))["spectra_cached"], true) << "draws are others, layers are not";
   EXPECT_EQ(run(with({"plan", "--precision", "f32"}, options))["spectra_cached"], false) << "spectra in f64 are there";
+
+  // A device computes its own, and the host those of whole layers for the choice, unless they are in the cache.
+  const auto of_choice = [](const Json& plan) {
+    for (const Json& phase : plan["phases"]) {
+      if (phase["name"] == "scoring") {
+        EXPECT_EQ(phase["measured"], true) << "by the host";
+      }
+      if (phase["name"] == "spectra of the choice") return phase["work"].value("rotations", 0.0);
+    }
+    return -1.0;
+  };
+  const Json at_device = run(with({"plan", "--device", "cuda"}, options));
+  EXPECT_EQ(at_device["spectra_cached"], true);
+  EXPECT_EQ(eigenvalues(at_device), 2 * 256 * 256);
+  EXPECT_EQ(of_choice(at_device), 2 * 256 * 256) << "of the kept rows";
+  const Json uncached = run(with({"plan", "--device", "cuda", "--no-cache"}, options));
+  EXPECT_EQ(eigenvalues(uncached), 2 * 256 * 256);
+  EXPECT_EQ(of_choice(uncached), 2 * 2 * 256 * 256) << "of whole layers as well";
 }
 
 TEST_F(Plan, WhatADeviceWillTakeIsNotMeasured) {
@@ -232,7 +250,7 @@ TEST_F(Plan, WhatADeviceWillTakeIsNotMeasured) {
   if (run.status == 0) return;
   const std::string words = plan["refusals"][0];
   EXPECT_NE(run.err.find(words), run.err.npos) << run.err << words;
-  EXPECT_NE(table.out.find("prune would refuse this: " + words), table.out.npos) << table.out;
+  EXPECT_NE(table.out.find("as things stand, the run would be refused: " + words), table.out.npos) << table.out;
 }
 
 TEST_F(Plan, TheCheckIsCountedAtItsOwnLength) {
@@ -277,7 +295,8 @@ TEST_F(Plan, APolicyForAnotherWidthIsRefused) {
   ASSERT_EQ(
       run_prunenet({"train", root() / "other", "-q", "-o", root() / "p", "--ratio", "0.25", "--episodes", "1"}).status,
       0);
-  expect_refused({"plan", model(), "--ratio", "0.25", "--method", "prunenet", "--policy", root() / "p"}, {"16", "8"});
+  expect_refused({"plan", model(), "--ratio", "0.25", "--method", "prunenet", "--policy", root() / "p"},
+                 {"was trained on models of hidden size 16, this model's is 8"});
 }
 
 TEST_F(Plan, AGgufFileIsAsLargeAsItsTypeMakesIt) {
@@ -294,6 +313,88 @@ TEST_F(Plan, AGgufFileIsAsLargeAsItsTypeMakesIt) {
     EXPECT_NEAR(disk, tensors, 4096) << "blocks; the header is as long";
     EXPECT_EQ(plan["params_after"], stored["params_after"]) << type;
   }
+}
+
+// Learned positions are F32 whatever is asked for, matrices of GPT-2 are stored the other way round, and elsewhere
+// several matrices are one tensor.
+TEST_F(Plan, AGgufFileOfEachLayoutIsAsLargeAsPlanned) {
+  PRUNENET_REQUIRE_SHARED_DATA(data);
+  for (const char* family : {"gpt2", "phi3", "falcon7b_mqa", "gpt_neox"}) {
+    for (const Words& type : {Words{}, Words{"--type", "f16"}, Words{"--type", "q8_0"}}) {
+      const Words options = with({data / "golden" / family, "-q", "--ratio", "0.3", "--method", "product",
+                                  "--no-vocabulary", "-o", root() / "small.gguf"},
+                                 type);
+      const Json plan = prunenet_json(with({"plan"}, options));
+      const Json run = prunenet_json(with(with({"prune"}, options), {"--force"}));
+      EXPECT_EQ(plan["bytes_after"], run["bytes_after"]) << family << " " << ::testing::PrintToString(type);
+    }
+  }
+}
+
+// A GGUF file is larger or smaller than the folder it is made of: by its own size plan and prune tell what fits.
+TEST_F(Plan, TheTypeOfAGgufFileDecidesWhatFits) {
+  const fs::path disk = root() / "disk";
+  fs::create_directory(disk);
+  const auto options = [&](const char* type) {
+    return Words{kDemo, "-q", "--ratio", "0.05", "--method", "product", "--type", type, "-o", disk / "small.gguf"};
+  };
+  const auto needed = [&](const char* type) {
+    return prunenet_json(with({"plan"}, options(type)))["estimated_disk_bytes"].get<double>();
+  };
+  const double in_f16 = needed("f16"), in_f32 = needed("f32"), in_q8_0 = needed("q8_0");
+  ASSERT_LT(in_f16, 0.85 * 0.9 * in_f32) << "or the disk below would be too small for a file like the folder";
+  ASSERT_LT(1.02 * in_q8_0, 0.85 * in_f16);
+  const auto on_disk_of = [&](double bytes, const Words& arguments) {
+    return run_on_small_disk(disk, {.options = "size=" + std::to_string(static_cast<int64_t>(bytes))}, arguments);
+  };
+  const auto planned = on_disk_of(0.85 * in_f32, with(with({"plan"}, options("f32")), {"--json"}));
+  if (!planned) GTEST_SKIP() << "this process may not mount";
+  EXPECT_EQ(Json::parse(planned->run.out)["fits"], false);
+  const auto refused = on_disk_of(0.85 * in_f32, with({"prune"}, options("f32")));
+  EXPECT_EQ(refused->run.status, 1);
+  EXPECT_NE(refused->run.err.find("this would fit: an output on another disk"), std::string::npos) << refused->run.err;
+
+  const auto small = on_disk_of(0.85 * in_f16, with(with({"plan"}, options("q8_0")), {"--json"}));
+  EXPECT_EQ(Json::parse(small->run.out)["fits"], true);
+  const auto done = on_disk_of(0.85 * in_f16, with({"prune"}, options("q8_0")));
+  EXPECT_EQ(done->run.status, 0) << done->run.err;
+}
+
+TEST_F(Plan, ShardsAndRestartAreOptionsOfPrune) {
+  tiny_model().write(model());
+  const Words options{"plan", model(), "--ratio", "0.25", "--calibration", "gaussian", "-o", out()};
+  const auto disk = [&](const Words& more) {
+    return prunenet_json(with(options, more))["estimated_disk_bytes"].get<double>();
+  };
+  EXPECT_GT(disk({"--max-shard-size", "1e-6"}), disk({})) << "a block for each, and an index";
+  expect_refused({"plan", model(), "--ratio", "0.25", "-o", root() / "s.gguf", "--max-shard-size", "1"},
+                 {"--max-shard-size", "is for folders"}, 2);
+  fs::create_directory(root() / ".out.prunenet-journal");
+  const auto note = [&](const Words& more) {
+    return run_prunenet(with(options, more)).err.find("an unfinished run for this output is there") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(note({}));
+  EXPECT_FALSE(note({"--restart"}));
+  expect_refused({"plan", model(), "--ratio", "0.25", "--method", "product", "--restart"},
+                 {"--restart", "does nothing here"}, 2);
+}
+
+TEST_F(Plan, RefusesTheOptionsThatPruneRefusesAtOnce) {
+  TinyModel tiny = tiny_model();
+  for (const char* key : {"bos_token_id", "eos_token_id"}) tiny.config.erase(key);
+  tiny.write(model());
+  const auto refused_by_both = [&](const Words& options, const Words& fragments, int status = 1) {
+    for (const char* verb : {"plan", "prune"})
+      expect_refused(with({verb, model(), "--ratio", "0.25"}, options), fragments, status);
+  };
+  refused_by_both({"-o", root() / "folder", "--type", "q8_0"}, {"--type", "is of GGUF outputs"}, 2);
+  if (!runtime_is_built()) return;
+  refused_by_both({"-o", out(), "--calibration", "random-tokens"}, {"--check", "states neither"});
+  refused_by_both({"-o", out(), "--calibration", "random-tokens", "--check", "0", "--moments", out() / "moments"},
+                  {"--moments", "lies in the output"});
+  refused_by_both({"-o", out(), "--calibration", "random-tokens", "--check", "0", "--moments", model() / "moments"},
+                  {"--moments", "lies in the model's own folder"});
 }
 
 TEST_F(Plan, CountsWhatAReportAndPhasesTake) {
@@ -425,7 +526,7 @@ TEST_F(SlowPlan, SaysWhatWouldTakeFarLessMemory) {
   EXPECT_TRUE(streamed["would_take_less"].empty());
   const Json in_bf16 = prunenet_json(with({"plan", "--dtype", "bf16"}, options));
   EXPECT_EQ(plan["would_take_less"][1]["estimated_peak_bytes"], in_bf16["estimated_peak_bytes"]);
-  EXPECT_TRUE(in_bf16["would_take_less"].empty());
+  EXPECT_TRUE(in_bf16["would_take_less"].empty()) << "it is stored so, and mapped";
   EXPECT_LT(in_bf16["estimated_peak_bytes"], plan["estimated_peak_bytes"].get<double>() / 1.5);
 }
 
