@@ -264,7 +264,7 @@ TEST_F(Resume, ATrainingSaysHowManyEpisodesAreDone) {
 // The only thing that it can do there: throw away what another way of choosing has kept.
 TEST_F(Resume, RestartOfWhatKeepsNothingClearsWhatAnotherKept) {
   const Words long_one{"--ratio", "0.3", "--method", "prunenet", "--episodes", "1000000"};
-  ASSERT_EQ(stopped_at_parts(command("prune", out(), long_one), SIGKILL, out(), 2).status, 128 + SIGKILL);
+  ASSERT_EQ(stopped_at_parts(command("prune", out(), long_one), SIGINT, out(), 2).status, 130);
   const Words random{"--ratio", "0.3", "--method", "random"};
   expect_refused(command("prune", out(), random), {"--method was 'prunenet' there and is 'random' now", "--restart"});
   const RunResult anew = run_prunenet(command("prune", out(), random + Words{"--restart"}));
