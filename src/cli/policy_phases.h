@@ -7,8 +7,8 @@
 
 namespace prunenet::cli {
 
-/// Adds the parts of a training. `request` is of the run, without `self`; of it the episodes that were found counted
-/// out.
+/// Adds the parts of a training. `request` is of the run, without `self`; episodes that an earlier run had finished are
+/// not counted.
 void add_training_phases(const CostRequest& request, const TrainedPolicy& trained, PhaseTimes& times);
 
 /// Counts what the spectra of the chosen rows take, and those of whole layers where none was trained before;
