@@ -27,10 +27,10 @@ struct CostRequest {
   double artefact_bytes = 0;    // of prunenet.json, which a journal keeps as well; within those of the output
   std::filesystem::path output;
   bool to_gguf = false;           // through a folder, from one
-  double gguf_bytes = 0;  // of the GGUF file, in blocks of the disk
+  double gguf_bytes = 0;          // of the GGUF file, in blocks of the disk
   int64_t gguf_tensor_bytes = 0;  // of its tensors alone
-  bool reports = false;   // spectra of all layers, and each layer's own KL
-  bool phases = false;    // rates are measured when the run is over
+  bool reports = false;           // spectra of all layers, and each layer's own KL
+  bool phases = false;            // rates are measured when the run is over
   bool trains_only = false;
   bool is_cached = false;  // the spectra of whole layers are known from an earlier run
 };
