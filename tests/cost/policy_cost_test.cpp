@@ -6,23 +6,10 @@
 #include "cost/disk.h"
 #include "cost/machine_room.h"
 #include "cost/machine_speed.h"
+#include "cost/model_shape.h"
 
 namespace prunenet::test {
 namespace {
-
-ModelShape shape_of_width(int64_t hidden, int64_t width, size_t layers) {
-  ModelShape shape;
-  shape.hidden = hidden;
-  shape.vocab = 100;
-  LayerShape layer;
-  layer.width = width;
-  layer.attention_width = layer.kv_width = hidden;
-  layer.gated = true;
-  shape.layers.assign(layers, layer);
-  shape.params = shape.layer_params() + 2 * shape.head_params();
-  shape.stored_bytes = 2 * shape.params;
-  return shape;
-}
 
 Work work_of(const RunCost& cost, const std::string& name) {
   for (const Phase& phase : cost.phases) {
@@ -33,7 +20,7 @@ Work work_of(const RunCost& cost, const std::string& name) {
 }
 
 TEST(PolicyCost, CachedSpectraLeaveTheGramMatrixAndTheHash) {
-  const ModelShape shape = shape_of_width(512, 1024, 3);
+  const ModelShape shape = shape_of_width(512, 1024, 3, true);
   PolicyTask task;
   task.kept.assign(3, 700);
   task.episodes = 2;
@@ -53,7 +40,7 @@ TEST(PolicyCost, CachedSpectraLeaveTheGramMatrixAndTheHash) {
 // The state is the policy and two moments, in two sets that take turns; the best policy of two episodes is the first's,
 // and the second's as often as not.
 TEST(PolicyCost, EveryEpisodeButTheLastKeepsItsState) {
-  const ModelShape shape = shape_of_width(512, 1024, 3);
+  const ModelShape shape = shape_of_width(512, 1024, 3, true);
   const double params = 1024 * 512, policy = 4 * params, grams = 3 * 4 * 512 * 512;
   PolicyTask task;
   task.kept.assign(3, 700);
@@ -71,7 +58,7 @@ TEST(PolicyCost, EveryEpisodeButTheLastKeepsItsState) {
 }
 
 TEST(PolicyCost, EachEigenvalueTakesAColumn) {
-  const ModelShape shape = shape_of_width(512, 1024, 3);
+  const ModelShape shape = shape_of_width(512, 1024, 3, true);
   PolicyTask task;
   task.kept.assign(3, 700);
   task.episodes = 0;
@@ -82,7 +69,7 @@ TEST(PolicyCost, EachEigenvalueTakesAColumn) {
 // Hidden size 1024 has 64 probes of 18 steps. A step multiplies each by the Gram matrix of the whole layer (2 x 1024^2
 // operations), and for a draw by the 548 rows that go, there and back.
 TEST(PolicyCost, AnEstimateTakesProductsOfItsProbes) {
-  const ModelShape shape = shape_of_width(1024, 2048, 3);
+  const ModelShape shape = shape_of_width(1024, 2048, 3, true);
   PolicyTask task;
   task.kept.assign(3, 1500);
   task.episodes = 2;
@@ -106,7 +93,7 @@ TEST(PolicyCost, AnEstimateTakesProductsOfItsProbes) {
 
 // Its own spectra come from no cache; the host takes those of whole layers for the choice, and looks for them there.
 TEST(PolicyCost, ADeviceSharesNoSpectraWithTheHost) {
-  const ModelShape shape = shape_of_width(512, 1024, 3);
+  const ModelShape shape = shape_of_width(512, 1024, 3, true);
   PolicyTask task;
   task.kept.assign(3, 700);
   task.episodes = 2;
@@ -133,11 +120,12 @@ TEST(PolicyCost, ADeviceSharesNoSpectraWithTheHost) {
 TEST(PolicyCost, NarrowMatricesAreNotHashed) {
   PolicyTask task;
   task.kept.assign(1, 32);
-  EXPECT_EQ(work_of(cost_of_policy(shape_of_width(64, 128, 1), task), "spectra of whole layers")[WorkKind::kHash], 0);
+  EXPECT_EQ(work_of(cost_of_policy(shape_of_width(64, 128, 1, true), task), "spectra of whole layers")[WorkKind::kHash],
+            0);
 }
 
 TEST(WritingCost, MemoryTakesUpWhatItMayAndTheDiskTheRest) {
-  const ModelShape shape = shape_of_width(64, 128, 1);
+  const ModelShape shape = shape_of_width(64, 128, 1, true);
   const Phase small = cost_of_writing(shape, 1000, 700, 5000);
   EXPECT_EQ(small.work[WorkKind::kBuffer], 1700) << "a folder, and a GGUF file of it";
   EXPECT_EQ(small.work[WorkKind::kWrite], 0);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cost/machine_speed.h"
+#include "cost/model_shape.h"
 #include "cost/policy_cost.h"
 #include "cost/self_cost.h"
 #include "cost/surgeon_speed.h"
@@ -10,20 +11,6 @@ namespace prunenet::test {
 namespace {
 
 constexpr size_t kLayers = 3;
-
-ModelShape shape_of_width(int64_t hidden, int64_t width, bool gated) {
-  ModelShape shape;
-  shape.hidden = hidden;
-  shape.vocab = 100;
-  LayerShape layer;
-  layer.width = width;
-  layer.attention_width = layer.kv_width = hidden;
-  layer.gated = gated;
-  shape.layers.assign(kLayers, layer);
-  shape.params = shape.layer_params() + 2 * shape.head_params();
-  shape.stored_bytes = 2 * shape.params;
-  return shape;
-}
 
 // Gaussian inputs, neurons chosen and refitted in one go: no engine.
 SelfTask gaussian_task(int64_t kept) {
@@ -38,7 +25,7 @@ SelfTask gaussian_task(int64_t kept) {
 }
 
 TEST(SurgeonCost, GaussianInputsAreDrawnAndActivated) {
-  const RunCost cost = cost_of_self(shape_of_width(16, 48, true), gaussian_task(32));
+  const RunCost cost = cost_of_self(shape_of_width(16, 48, kLayers, true), gaussian_task(32));
   const Work measuring = cost.phases.front().work;
   ASSERT_EQ(cost.phases.front().name, "measuring");
   EXPECT_EQ(measuring[WorkKind::kFunction], 3.0 * 500 * (16 * 2 + 48));
@@ -46,16 +33,16 @@ TEST(SurgeonCost, GaussianInputsAreDrawnAndActivated) {
 }
 
 TEST(SurgeonCost, ChoosingGoesOverAllInputsAndRefittingOverThoseThatStay) {
-  const Work small = cost_of_self(shape_of_width(16, 48, true), gaussian_task(32)).work();
+  const Work small = cost_of_self(shape_of_width(16, 48, kLayers, true), gaussian_task(32)).work();
   EXPECT_EQ(small[WorkKind::kSquaresF64], 3.0 * (48 * 48 + 32 * 32));
   EXPECT_EQ(small[WorkKind::kSquaresF32], 0);
-  const Work wide = cost_of_self(shape_of_width(16, 5000, true), gaussian_task(4000)).work();
+  const Work wide = cost_of_self(shape_of_width(16, 5000, kLayers, true), gaussian_task(4000)).work();
   EXPECT_EQ(wide[WorkKind::kSquaresF32], 3.0 * (5000.0 * 5000 + 4000.0 * 4000)) << "f64 is for maps of up to 4096";
   EXPECT_EQ(wide[WorkKind::kSquaresF64], 0);
 }
 
 TEST(SurgeonCost, EnergyOfNeuronsTakesTheirMoments) {
-  const ModelShape shape = shape_of_width(16, 48, false);
+  const ModelShape shape = shape_of_width(16, 48, kLayers, false);
   const Phase norms = cost_of_scoring(shape, 1), energy = cost_of_energy_scoring(shape);
   EXPECT_EQ(norms.work.flops(), 0);
   EXPECT_EQ(energy.work.flops(), 3.0 * 4096 * (2 * 16 * 48 + 48 * 48));
