@@ -115,10 +115,7 @@ void add_plan(CLI::App& program, Action& action) {
   auto options = std::make_shared<PruneOptions>();
   CLI::App* verb = program.add_subcommand("plan", "Say what a prune would reach and cost");
   verb->add_option("MODEL", options->model, "Hugging Face folder, or a GGUF file")->required();
-  add_budget_options(*verb, options->selection);
-  add_method_options(*verb, options->selection);
-  add_self_options(*verb, options->self);
-  add_training_options(*verb, options->training);
+  add_choice_options(*verb, *options);
   verb->add_option("-o,--output", options->output,
                    "Where the output would go: its disk is measured, what is there is told, and a name that ends with "
                    ".gguf plans a GGUF file");
@@ -126,9 +123,7 @@ void add_plan(CLI::App& program, Action& action) {
       ->check(gguf_type_names());
   verb->add_flag("--no-vocabulary", options->no_vocabulary, "Of a GGUF output from a folder: without tokenizer");
   verb->add_option("--report", options->report, "Count what the report of prune takes; nothing is written");
-  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
-      ->capture_default_str()
-      ->check(positive_number());
+  add_shard_option(*verb, *options);
   verb->add_flag("--phases", options->phases, "Count what the --phases of prune takes");
   verb->add_flag("--force", options->force, "An output or report that is there would be replaced");
   verb->add_flag("--restart", options->restart, "Plan a run that begins anew, whatever an unfinished one has kept");

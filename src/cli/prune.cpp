@@ -217,14 +217,9 @@ void add_prune(CLI::App& program, Action& action) {
   verb->add_option("--type", options->type, "Of a GGUF output from a folder: type of the matrices; as they are stored when not given")
       ->check(gguf_type_names());
   verb->add_flag("--no-vocabulary", options->no_vocabulary, "Of a GGUF output from a folder: write no tokenizer; llama.cpp then takes token ids only");
-  add_budget_options(*verb, options->selection);
-  add_method_options(*verb, options->selection);
-  add_self_options(*verb, options->self);
-  add_training_options(*verb, options->training);
+  add_choice_options(*verb, *options);
   verb->add_option("--report", options->report, "Write an HTML report to this file (computes the spectra of all layers)");
-  verb->add_option("--max-shard-size", options->max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
-      ->capture_default_str()
-      ->check(positive_number());
+  add_shard_option(*verb, *options);
   verb->add_flag("--phases", options->phases, "Show where the time went, and how far each part is from its matrix products alone");
   verb->add_flag("--force", options->force, "Replace the output and the report");
   add_restart_option(*verb, options->restart);

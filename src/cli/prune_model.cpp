@@ -210,6 +210,19 @@ CostRequest request_of_prune(const PruneOptions& options, const OpenModel& open,
   return request;
 }
 
+void add_choice_options(CLI::App& verb, PruneOptions& options) {
+  add_budget_options(verb, options.selection);
+  add_method_options(verb, options.selection);
+  add_self_options(verb, options.self);
+  add_training_options(verb, options.training);
+}
+
+void add_shard_option(CLI::App& verb, PruneOptions& options) {
+  verb.add_option("--max-shard-size", options.max_shard_gb, "Largest weight file, in GB (10^9 bytes)")
+      ->capture_default_str()
+      ->check(positive_number());
+}
+
 void check_prune_options(const CLI::App& verb, PruneOptions& options) {
   const bool is_self = options.is_self();
   check_formats(verb, options);

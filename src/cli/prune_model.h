@@ -58,6 +58,10 @@ struct Outcome {
   uint64_t file_bytes = 0;  // of the files written
 };
 
+/// The options of plan and prune on how much goes, which method chooses, and how.
+void add_choice_options(CLI::App& verb, PruneOptions& options);
+/// --max-shard-size of both.
+void add_shard_option(CLI::App& verb, PruneOptions& options);
 /// What the options of plan and prune have to do with one another: throws kBadOption, or what wrong use is, and sets
 /// those that follow from others. An empty output: nobody has named one yet.
 void check_prune_options(const CLI::App& verb, PruneOptions& options);
