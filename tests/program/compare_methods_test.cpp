@@ -1,6 +1,7 @@
 // prunenet compare-methods: every method at the same size, in one table.
 #include <set>
 
+#include "program/demo_model.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 
@@ -10,8 +11,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
-
-const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
 class CompareMethods : public Refusal {
  protected:

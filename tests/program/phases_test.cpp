@@ -1,6 +1,7 @@
 // What prune --phases says of the published policy, beside plan; and the lines that a run writes while it goes on.
 #include <map>
 
+#include "program/demo_model.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 
@@ -10,8 +11,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
-
-const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
 class Phases : public Refusal {
  protected:

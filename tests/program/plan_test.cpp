@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "program/checkpoints.h"
+#include "program/demo_model.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 #include "program/small_disk.h"
@@ -21,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
-
-const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
 class Plan : public Refusal {
  protected:

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/run_journal.h"
+#include "program/demo_model.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 #include "program/small_disk.h"
@@ -24,8 +25,6 @@ Words operator+(Words a, const Words& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
-
-const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
 const Words kSelf{"--ratio",        "0.3", "--own-text",          "8", "--tokens", "48",
                   "--neuron-steps", "1",   "--neuron-iterations", "2", "--check",  "2",

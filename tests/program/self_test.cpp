@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "program/checkpoints.h"
+#include "program/demo_model.h"
 #include "program/refusal.h"
 #include "program/runtime.h"
 
@@ -27,8 +28,6 @@ Words operator+(Words a, const Words& b) {
 // A little text, one step: seconds become tenths.
 const Words kLittle{"--own-text", "8", "--tokens", "32", "--neuron-steps", "1", "--neuron-iterations", "4"};
 const Words kThird{"--ratio", "0.3"};
-
-const fs::path kDemo = fs::path(PRUNENET_SOURCE_DIR) / "demo" / "stories1M";
 
 class Self : public Refusal {
  protected:
